@@ -1,0 +1,110 @@
+/*
+ * compat.h
+ *	  What differs between the supported server versions, and nothing else.
+ *
+ * This is the only file that may test PG_VERSION_NUM. Callers write for the
+ * newest server; the wrappers here take the newest signature and translate
+ * for older ones. Supported: 15, 16, 17, 18. 15 is tested.
+ */
+#ifndef HONE_COMPAT_H
+#define HONE_COMPAT_H
+
+#if PG_VERSION_NUM < 150000 || PG_VERSION_NUM >= 190000
+#error "pg_hone requires PostgreSQL 15 to 18"
+#endif
+
+#include "access/attmap.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/parsenodes.h"
+#include "storage/proc.h"
+#include "utils/acl.h"
+#if PG_VERSION_NUM >= 160000
+#include "nodes/queryjumble.h"
+#else
+#include "utils/queryjumble.h"
+#endif
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+#include "commands/explain.h"
+
+/* Index of this backend in arrays of MaxBackends members; -1 before it has one. */
+static inline int
+hone_backend_index(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return MyProcNumber;
+#else
+	return MyProc ? MyProc->pgprocno : -1;
+#endif
+}
+
+/* 18 dropped ExecutorRun's execute_once, in the function and in its hook. */
+#if PG_VERSION_NUM >= 180000
+#define HONE_EXECUTOR_RUN_PARAMS QueryDesc *queryDesc, ScanDirection direction, uint64 count
+#define HONE_EXECUTOR_RUN_ARGS queryDesc, direction, count
+#else
+#define HONE_EXECUTOR_RUN_PARAMS QueryDesc *queryDesc, ScanDirection direction, uint64 count, bool execute_once
+#define HONE_EXECUTOR_RUN_ARGS queryDesc, direction, count, execute_once
+#endif
+
+/* 18 dropped PortalRun's run_once. */
+#if PG_VERSION_NUM >= 180000
+#define hone_portal_run(portal, count, top, dest, altdest, qc) \
+	PortalRun(portal, count, top, dest, altdest, qc)
+#else
+#define hone_portal_run(portal, count, top, dest, altdest, qc) \
+	PortalRun(portal, count, top, true, dest, altdest, qc)
+#endif
+
+/* 16 lost JumbleQuery's query text. */
+static inline JumbleState *
+hone_jumble_query(Query *query, const char *query_text)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) query_text;
+	return JumbleQuery(query);
+#else
+	return JumbleQuery(query, query_text);
+#endif
+}
+
+/*
+ * Check the executor's permissions for everything a plan touches, as
+ * ExecutorStart would; raises an error when one is missing.
+ */
+static inline void
+hone_check_plan_permissions(PlannedStmt *plan)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) ExecCheckPermissions(plan->rtable, plan->permInfos, true);
+#else
+	(void) ExecCheckRTPerms(plan->rtable, true);
+#endif
+}
+
+/* Does the role own the relation (or is a superuser)? */
+static inline bool
+hone_owns_relation(Oid relid, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_ownercheck(RelationRelationId, relid, roleid);
+#else
+	return pg_class_ownercheck(relid, roleid);
+#endif
+}
+
+/* 16 gave build_attrmap_by_name a third argument. */
+static inline AttrMap *
+hone_build_attrmap_by_name(TupleDesc indesc, TupleDesc outdesc)
+{
+#if PG_VERSION_NUM >= 160000
+	return build_attrmap_by_name(indesc, outdesc, false);
+#else
+	return build_attrmap_by_name(indesc, outdesc);
+#endif
+}
+
+#endif							/* HONE_COMPAT_H */

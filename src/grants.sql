@@ -1,0 +1,23 @@
+-- Who may use what. Nothing is executable by PUBLIC unless it is named here;
+-- what is named here only reads, and hides other roles' texts and values by
+-- itself. (Functions inside views are checked against whoever reads the view,
+-- so the functions under a public view are named too.)
+REVOKE ALL ON ALL ROUTINES IN SCHEMA hone FROM PUBLIC;
+
+-- stats
+
+-- slowlog
+
+-- workload
+
+-- jobs
+
+-- whatif
+
+-- pool
+
+-- advise
+
+-- apply
+
+-- recent

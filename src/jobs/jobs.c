@@ -1,0 +1,8 @@
+#include "postgres.h"
+
+#include "jobs/jobs.h"
+
+void
+hone_jobs_init(void)
+{
+}

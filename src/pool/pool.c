@@ -1,0 +1,8 @@
+#include "postgres.h"
+
+#include "pool/pool.h"
+
+void
+hone_pool_init(void)
+{
+}

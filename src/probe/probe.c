@@ -1,0 +1,8 @@
+#include "postgres.h"
+
+#include "probe/probe.h"
+
+void
+hone_probe_init(void)
+{
+}

@@ -1,0 +1,6 @@
+#ifndef HONE_PROBE_H
+#define HONE_PROBE_H
+
+extern void hone_probe_init(void);
+
+#endif							/* HONE_PROBE_H */

@@ -1,0 +1,102 @@
+/*
+ * whatif.h
+ *	  Planning a statement as if other indexes existed.
+ *
+ * Works in any backend, with or without preloading, on a standby too. The
+ * caller has an active snapshot, and has become the role whose statement it
+ * plans (base/owner.h).
+ */
+#ifndef HONE_WHATIF_H
+#define HONE_WHATIF_H
+
+#include "nodes/params.h"
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+#include "storage/block.h"
+
+/*
+ * An index that could be built. Opaque but for what a reader may want;
+ * lives in the memory context that was current when it was made.
+ */
+typedef struct HoneIndex
+{
+	Oid			relid;			/* table */
+	Oid			amoid;			/* access method */
+	Oid			fakeoid;		/* how plans name it while it does not exist */
+	char	   *definition;		/* canonical CREATE INDEX ... without a name,
+								 * everything qualified and quoted */
+	int			ncolumns;		/* key columns and included ones */
+	int			nkeycolumns;
+
+	/* Estimated from statistics, see size.c */
+	BlockNumber pages;
+	double		tuples;
+	int			tree_height;
+	int64		size_bytes;
+
+	struct HoneIndexDetails *details;
+} HoneIndex;
+
+/* A configuration: what exists, plus some, minus some. */
+typedef struct HoneConfiguration
+{
+	List	   *create;			/* of HoneIndex * */
+	List	   *hide;			/* of Oid (real indexes), an OID list */
+} HoneConfiguration;
+
+extern void hone_whatif_init(void);
+
+/*
+ * Parse one CREATE INDEX statement (a name, CONCURRENTLY and IF NOT EXISTS are
+ * accepted and ignored) into an index that could be built. Errors as CREATE
+ * INDEX itself would give them: syntax, unknown relation, column or operator
+ * class, mutable expression. The caller needs SELECT on the table
+ * (ERRCODE_INSUFFICIENT_PRIVILEGE).
+ */
+extern HoneIndex *hone_whatif_index(const char *create_index);
+
+/*
+ * Analyse and rewrite exactly one optimisable statement (SELECT, INSERT,
+ * UPDATE, DELETE, MERGE) as the current user. param_types may be NULL: they
+ * are inferred. Returns NULL when the rewriter leaves nothing to plan.
+ * Raises ERRCODE_SYNTAX_ERROR for none or several statements, and
+ * ERRCODE_FEATURE_NOT_SUPPORTED for utility statements. *param_types_out gets
+ * the types in effect.
+ */
+extern List *hone_whatif_analyze(const char *statement,
+								 const Oid *param_types, int nparams,
+								 Oid **param_types_out, int *nparams_out);
+
+/*
+ * Values for $1..$n given as text, by the types' input functions, as constants
+ * a custom plan would see. nulls in the array are NULLs.
+ */
+extern ParamListInfo hone_whatif_params(const Oid *param_types, int nparams,
+										char **values);
+
+/*
+ * Plan one analysed query (it is copied, not scribbled on) under the
+ * configuration. params may be NULL: a generic plan. Never run the result: it
+ * may name indexes that do not exist. Checks the current user's privileges on
+ * everything the plan touches, as execution would.
+ */
+extern PlannedStmt *hone_whatif_plan(Query *query, const char *statement,
+									 ParamListInfo params,
+									 const HoneConfiguration *configuration);
+
+/* Total cost of a plan, and the imagined indexes of the configuration it uses. */
+extern double hone_whatif_cost(PlannedStmt *plan);
+extern List *hone_whatif_used(PlannedStmt *plan, const HoneConfiguration *configuration);
+
+/* OIDs of the real indexes a plan uses. */
+extern List *hone_whatif_used_real(PlannedStmt *plan);
+
+/* EXPLAIN (FORMAT JSON) of a plan made under the configuration. */
+extern char *hone_whatif_explain(PlannedStmt *plan, const char *statement,
+								 ParamListInfo params,
+								 const HoneConfiguration *configuration);
+
+/* Planner calls made in this backend since it started. */
+extern uint64 hone_whatif_planner_calls(void);
+
+#endif							/* HONE_WHATIF_H */
