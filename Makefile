@@ -23,7 +23,7 @@ OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 # Each room keeps its SQL beside its C. The install script is their
 # concatenation, lower floors first, because views and functions refer down;
 # who may use what comes last.
-SQL_ROOMS = base stats slowlog workload probe jobs whatif pool advise apply recent
+SQL_ROOMS = base stats slowlog workload probe jobs whatif pool advise apply recent watch
 SQL_PARTS = $(wildcard $(foreach room,$(SQL_ROOMS),src/$(room)/$(room).sql)) src/grants.sql
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 

@@ -21,3 +21,5 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA hone FROM PUBLIC;
 -- apply
 
 -- recent
+
+-- watch
