@@ -1,6 +1,20 @@
+/*
+ * workload.h
+ *	  Samples of real executions with their parameter values: what the advisor
+ *	  plans again.
+ */
 #ifndef HONE_WORKLOAD_H
 #define HONE_WORKLOAD_H
 
+#include "base/record.h"
+
 extern void hone_workload_init(void);
+
+/*
+ * Look at an optimisable statement that completed (query_desc is not NULL) and
+ * keep a sample of it when one is wanted. Almost always a look into a small
+ * private table, without a lock. Never raises an error on its own account.
+ */
+extern void hone_workload_keep(const HoneExecution *execution);
 
 #endif							/* HONE_WORKLOAD_H */
