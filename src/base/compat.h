@@ -17,6 +17,7 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "portability/instr_time.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000
@@ -38,6 +39,20 @@ hone_backend_index(void)
 	return MyProcNumber;
 #else
 	return MyProc ? MyProc->pgprocno : -1;
+#endif
+}
+
+/* A monotonic clock in nanoseconds; instr_time is a plain integer from 16 on. */
+static inline uint64
+hone_now_ns(void)
+{
+	instr_time	now;
+
+	INSTR_TIME_SET_CURRENT(now);
+#if PG_VERSION_NUM >= 160000
+	return (uint64) INSTR_TIME_GET_NANOSEC(now);
+#else
+	return (uint64) now.tv_sec * UINT64CONST(1000000000) + (uint64) now.tv_nsec;
 #endif
 }
 

@@ -52,7 +52,10 @@ typedef struct HoneExecution
 	uint64		rows;
 	HoneUsage	usage;
 
-	/* The statement's own part of the source text, not terminated. */
+	/*
+	 * The statement's own part of the source text, not terminated. text_len
+	 * is -1 where it is the whole terminated string (hone_record_text tells).
+	 */
 	const char *text;
 	int			text_len;
 
@@ -68,5 +71,15 @@ typedef struct HoneExecution
 	 * that can carry a secret. */
 	bool		text_is_safe;
 } HoneExecution;
+
+/*
+ * Set to keep this process's own statements out of everything that is kept:
+ * for good in our workers, and around what-if planning (restore it in
+ * PG_FINALLY).
+ */
+extern bool hone_capture_paused;
+
+/* The statement's text without surrounding white space, and its length. */
+extern const char *hone_record_text(const HoneExecution *execution, int *length);
 
 #endif							/* HONE_RECORD_H */

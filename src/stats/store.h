@@ -1,0 +1,85 @@
+/*
+ * store.h
+ *	  The shared table of query statistics, private to this room.
+ */
+#ifndef HONE_STATS_STORE_H
+#define HONE_STATS_STORE_H
+
+#include "base/record.h"
+#include "base/shmem.h"
+#include "stats/histogram.h"
+
+/* What is counted. Everything is additive but min and max. */
+typedef struct HoneCounters
+{
+	int64		calls;			/* that completed */
+	int64		errors;			/* that failed, cancels included */
+	int64		cancels;
+	int64		rows;
+	uint64		exec_ns;		/* of all executions, failed ones included */
+	uint64		min_ns;
+	uint64		max_ns;
+	double		square_ms;		/* sum of squared durations, ms^2 */
+	int64		plans;
+	uint64		plan_ns;
+	HoneUsage	usage;
+} HoneCounters;
+
+/* A batch of executions of one query on its way from a backend to the table. */
+#define HONE_BATCH_BUCKETS 16
+typedef struct HoneBatch
+{
+	HoneQueryKey key;
+	CommandTag	command;
+	TimestampTz last_seen;
+	HoneCounters counters;
+
+	/* Histogram increments, direct-mapped by bucket % HONE_BATCH_BUCKETS. */
+	uint16		bucket[HONE_BATCH_BUCKETS];
+	uint32		count[HONE_BATCH_BUCKETS];
+} HoneBatch;
+
+/* One row as a reader gets it. */
+typedef struct HoneStatsRow
+{
+	HoneQueryKey key;			/* all zero: the sum of what was evicted */
+	CommandTag	command;
+	TimestampTz first_seen;
+	TimestampTz last_seen;
+	HoneCounters counters;
+	uint64		histogram[HONE_HISTOGRAM_BUCKETS];
+} HoneStatsRow;
+
+typedef struct HoneStatsInfo
+{
+	int64		entries;
+	int64		max_entries;
+	int64		evictions;
+	int64		texts;
+	int64		texts_lost;
+	TimestampTz reset_at;
+} HoneStatsInfo;
+
+/* in store.c */
+extern const HoneShmemPart hone_stats_store_part;
+extern void hone_stats_store_settings(void);
+extern void hone_stats_store_add(const HoneBatch *batch);
+extern void hone_stats_store_read(void (*row) (const HoneStatsRow *row, void *arg),
+								  void *arg);
+extern int64 hone_stats_store_remove(Oid userid, Oid dbid, uint64 queryid);
+extern int	hone_stats_store_limit(void);
+extern void hone_stats_store_info(HoneStatsInfo *info);
+extern void hone_counters_add(HoneCounters *to, const HoneCounters *from);
+
+/* in pending.c */
+extern const HoneShmemPart hone_stats_pending_part;
+
+/* in text.c */
+extern const HoneShmemPart hone_stats_text_part;
+extern void hone_stats_text_settings(void);
+extern void hone_stats_text_pin(Oid dbid, uint64 queryid);
+extern void hone_stats_text_unpin(Oid dbid, uint64 queryid);
+extern char *hone_stats_text_get(Oid dbid, uint64 queryid);
+extern void hone_stats_text_info(HoneStatsInfo *info);
+
+#endif							/* HONE_STATS_STORE_H */
