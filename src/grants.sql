@@ -5,6 +5,9 @@
 REVOKE ALL ON ALL ROUTINES IN SCHEMA hone FROM PUBLIC;
 
 -- stats
+GRANT EXECUTE ON FUNCTION hone.query_stats_memory(), hone.query_latency(bigint),
+    hone.query_stats_info_row() TO PUBLIC;
+GRANT SELECT ON hone.query_stats, hone.query_stats_info, hone.query_history TO PUBLIC;
 
 -- slowlog
 

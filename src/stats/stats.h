@@ -1,6 +1,36 @@
+/*
+ * stats.h
+ *	  Query statistics: counters and a latency histogram for each query of each
+ *	  role in each database.
+ */
 #ifndef HONE_STATS_H
 #define HONE_STATS_H
 
+#include "base/record.h"
+
+struct JumbleState;
+
+/* in stats.c */
 extern void hone_stats_init(void);
+
+/* in pending.c: called for every statement; never raise an error */
+extern void hone_stats_record(const HoneExecution *execution);
+extern void hone_stats_record_plan(const HoneQueryKey *key, CommandTag command,
+								   uint64 plan_ns);
+
+/*
+ * Bring what the backends have counted since the last time into the shared
+ * table: done by the launcher about once a second and by every reader.
+ */
+extern void hone_stats_drain(void);
+
+/*
+ * in text.c: make the text of a query known, normalised (each constant a
+ * parameter symbol) when jstate tells where its constants are. Cheap when it
+ * is known already. Texts are kept once per database and query.
+ */
+extern void hone_stats_remember_text(uint64 queryid, const char *text, int text_len,
+									 int text_location,
+									 const struct JumbleState *jstate);
 
 #endif							/* HONE_STATS_H */
