@@ -1,3 +1,7 @@
+/*
+ * probe.h
+ *	  The hooks that see every statement.
+ */
 #ifndef HONE_PROBE_H
 #define HONE_PROBE_H
 
