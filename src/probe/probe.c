@@ -337,6 +337,7 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	const char *text = pstate->p_sourcetext;
 	int			location = query->stmt_location;
 	int			len = query->stmt_len;
+	HoneQueryKey key;
 
 	if (prev_post_parse_analyze)
 		prev_post_parse_analyze(pstate, query, jstate);
@@ -350,8 +351,9 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 		if (query->queryId == 0)
 			return;
 	}
+	fill_key(&key, (uint64) query->queryId);
 	text = CleanQuerytext(text, &location, &len);
-	hone_stats_remember_text((uint64) query->queryId, text, len, location, jstate);
+	hone_stats_remember_text(&key, text, len, location, jstate);
 }
 
 static PlannedStmt *
@@ -587,17 +589,15 @@ utility_text_is_safe(const Node *statement)
 }
 
 /* Utility statements are one query for each command, whose text is its tag. */
-static uint64
-utility_queryid(CommandTag command)
+static void
+fill_utility_key(HoneQueryKey *key, CommandTag command)
 {
 	const char *name = GetCommandTagName(command);
 	int			len = (int) strlen(name);
 	uint64		id = hash_bytes_extended((const unsigned char *) name, len, 0);
 
-	if (id == 0)
-		id = 1;
-	hone_stats_remember_text(id, name, len, 0, NULL);
-	return id;
+	fill_key(key, id ? id : 1);
+	hone_stats_remember_text(key, name, len, 0, NULL);
 }
 
 static void
@@ -643,7 +643,7 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	 */
 	memset(&execution, 0, sizeof(execution));
 	execution.command = CreateCommandTag(pstmt->utilityStmt);
-	fill_key(&execution.key, utility_queryid(execution.command));
+	fill_utility_key(&execution.key, execution.command);
 	execution.nesting = nesting;
 	execution.text_is_safe = utility_text_is_safe(pstmt->utilityStmt);
 	set_text(&execution, query_string, pstmt->stmt_location, pstmt->stmt_len);

@@ -179,7 +179,7 @@ add_entry(int position, const HoneQueryKey *key, CommandTag command)
 
 /* Only the owner writes keys, so it may read them without the lock. */
 static int
-find_entry(const HoneQueryKey *key, CommandTag command)
+find_entry(const HoneQueryKey *key, CommandTag command, bool *is_new)
 {
 	int			position;
 
@@ -197,6 +197,7 @@ find_entry(const HoneQueryKey *key, CommandTag command)
 		empty_my_area();
 		position = (int) ((key->queryid ^ key->userid ^ key->toplevel) % MAP_SIZE);
 	}
+	*is_new = true;
 	return add_entry(position, key, command);
 }
 
@@ -237,15 +238,33 @@ count_execution(HoneCounters *counters, const HoneExecution *execution)
 	counters->usage.wal_bytes += execution->usage.wal_bytes;
 }
 
+/*
+ * Normally the text came when the statement was parsed. Not so for one that
+ * was prepared before its text was evicted, or by another role. Asked once for
+ * each entry; not while an error is handled.
+ */
+static void
+bring_text(const HoneExecution *execution)
+{
+	int			length;
+	const char *text = hone_record_text(execution, &length);
+
+	if (execution->outcome == HONE_COMPLETED && execution->query_desc != NULL)
+		hone_stats_remember_text(&execution->key, text, length, 0, NULL);
+}
+
 void
 hone_stats_record(const HoneExecution *execution)
 {
 	int			bucket = hone_histogram_bucket(execution->exec_ns);
 	int			i;
+	bool		is_new = false;
 
 	if (!have_area())
 		return;
-	i = find_entry(&execution->key, execution->command);
+	i = find_entry(&execution->key, execution->command, &is_new);
+	if (is_new)
+		bring_text(execution);
 
 	for (;;)
 	{
@@ -273,10 +292,11 @@ hone_stats_record_plan(const HoneQueryKey *key, CommandTag command, uint64 plan_
 {
 	HoneBatch  *batch;
 	int			i;
+	bool		is_new;
 
 	if (!have_area())
 		return;
-	i = find_entry(key, command);
+	i = find_entry(key, command, &is_new);
 	batch = &my_area->batch[i];
 
 	SpinLockAcquire(&my_area->lock);

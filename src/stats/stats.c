@@ -113,7 +113,7 @@ fill_identity(const HoneStatsRow *row, Datum *values, bool *nulls)
 		values[COL_QUERY] = CStringGetTextDatum("<insufficient privilege>");
 		return;
 	}
-	text = hone_stats_text_get(row->key.dbid, row->key.queryid);
+	text = hone_stats_text_get(&row->key);
 	if (text)
 		values[COL_QUERY] = CStringGetTextDatum(text);
 	else

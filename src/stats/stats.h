@@ -27,9 +27,10 @@ extern void hone_stats_drain(void);
 /*
  * in text.c: make the text of a query known, normalised (each constant a
  * parameter symbol) when jstate tells where its constants are. Cheap when it
- * is known already. Texts are kept once per database and query.
+ * is known already.
  */
-extern void hone_stats_remember_text(uint64 queryid, const char *text, int text_len,
+extern void hone_stats_remember_text(const HoneQueryKey *key,
+									 const char *text, int text_len,
 									 int text_location,
 									 const struct JumbleState *jstate);
 

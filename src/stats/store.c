@@ -34,7 +34,7 @@
 #include "stats/store.h"
 
 #define NUM_PARTITIONS 64
-#define MAX_USAGE 5				/* of the CLOCK: rounds a busy slot survives */
+#define MAX_USAGE 12			/* of the CLOCK: rounds a busy slot survives */
 
 typedef struct StatsSlot
 {
@@ -234,7 +234,7 @@ unlink_slot(int p, StatsSlot *victim)
 		link = &slot[*link].next;
 	*link = victim->next;
 
-	hone_stats_text_unpin(victim->row.key.dbid, victim->row.key.queryid);
+	hone_stats_text_unpin(&victim->row.key);
 	victim->used = false;
 	victim->next = part->free;
 	part->free = index;
@@ -293,8 +293,15 @@ insert_slot(int p, uint32 hash, const HoneBatch *batch)
 	slot->next = *chain;
 	*chain = index;
 
-	hone_stats_text_pin(batch->key.dbid, batch->key.queryid);
+	hone_stats_text_pin(&batch->key);
 	return slot;
+}
+
+/* A batch of many calls says more for its query than one of few. */
+static int
+worth(const HoneBatch *batch)
+{
+	return 1 + pg_leftmost_one_pos64(1 + (uint64) batch->counters.calls);
 }
 
 /* Add a batch to its query's row, making the row if need be. */
@@ -309,8 +316,8 @@ hone_stats_store_add(const HoneBatch *batch)
 	slot = find_slot(p, hash, &batch->key);
 	if (slot == NULL)
 		slot = insert_slot(p, hash, batch);
-	else if (slot->usage < MAX_USAGE)
-		slot->usage++;
+	else
+		slot->usage = (uint8) Min(slot->usage + worth(batch), MAX_USAGE);
 
 	hone_counters_add(&slot->row.counters, &batch->counters);
 	for (int i = 0; i < HONE_BATCH_BUCKETS; i++)

@@ -77,9 +77,9 @@ extern const HoneShmemPart hone_stats_pending_part;
 /* in text.c */
 extern const HoneShmemPart hone_stats_text_part;
 extern void hone_stats_text_settings(void);
-extern void hone_stats_text_pin(Oid dbid, uint64 queryid);
-extern void hone_stats_text_unpin(Oid dbid, uint64 queryid);
-extern char *hone_stats_text_get(Oid dbid, uint64 queryid);
+extern void hone_stats_text_pin(const HoneQueryKey *key);
+extern void hone_stats_text_unpin(const HoneQueryKey *key);
+extern char *hone_stats_text_get(const HoneQueryKey *key);
 extern void hone_stats_text_info(HoneStatsInfo *info);
 
 #endif							/* HONE_STATS_STORE_H */

@@ -1,6 +1,6 @@
 /*
  * text.c
- *	  Query texts: normalised once, kept once a database and query.
+ *	  Query texts: normalised once, kept once a query and role.
  *
  * A text arrives when its statement is parsed, the only moment at which the
  * places of its constants are known. The statistics of the query come later
@@ -8,14 +8,18 @@
  * never executed; or its statistics were evicted) makes room for others. There
  * is no file: texts live in the arena, cut at pg_hone.max_query_length.
  *
+ * Each role has its own copy, because the same query can be written with other
+ * comments and aliases, which are nobody else's business.
+ *
  * A backend remembers in a small local cache which texts it has seen to be
  * known; the cache is void as soon as any text is removed (a generation
  * counter). So a statement that was parsed before costs a comparison.
  *
- * A row that was made before its text came (its statement was prepared before
- * the text was evicted) holds no pin but lets go of one; the text may then be
- * evicted while another row needs it, which shows no text until the statement
- * is parsed or first executed by a backend again.
+ * A statement that was prepared long ago, or by another role, may be executed
+ * when its text is gone: pending.c then brings the text as it was written.
+ * A role has two rows for a query that runs both nested and at top level; a
+ * row made before the text came holds no pin but lets go of one, so the text of
+ * the other row may be evicted early, and comes back in the same way.
  *
  * Locks: NUM_PARTITIONS partitions with an LWLock each, taken last (statistics
  * partition, then text partition, then the arena's own). Texts are normalised
@@ -41,6 +45,7 @@ typedef struct TextSlot
 {
 	uint64		queryid;
 	Oid			dbid;
+	Oid			userid;
 	int			pins;			/* rows of the statistics that need it */
 	int			encoding;
 	int			length;
@@ -73,7 +78,8 @@ static uint64 cache_generation = 0;
 static int
 slots_per_partition(void)
 {
-	return hone_stats_store_limit() / NUM_PARTITIONS * 2;
+	/* Room for the unpinned, and for partitions that get more than their share. */
+	return hone_stats_store_limit() / NUM_PARTITIONS * 2 + 16;
 }
 
 static Size
@@ -107,9 +113,11 @@ const HoneShmemPart hone_stats_text_part = {
 };
 
 static inline uint64
-hash_identity(Oid dbid, uint64 queryid)
+hash_identity(const HoneQueryKey *key)
 {
-	return queryid ^ ((uint64) dbid * UINT64CONST(0x9E3779B97F4A7C15));
+	uint64		owner = ((uint64) key->dbid << 32) | key->userid;
+
+	return key->queryid ^ (owner * UINT64CONST(0x9E3779B97F4A7C15));
 }
 
 static inline TextSlot *
@@ -127,9 +135,9 @@ partition_slots(int p)
 
 /* Caller holds the partition's lock. */
 static TextSlot *
-find_slot(Oid dbid, uint64 queryid)
+find_slot(const HoneQueryKey *key)
 {
-	uint64		hash = hash_identity(dbid, queryid);
+	uint64		hash = hash_identity(key);
 	TextSlot   *slot = partition_slots((int) (hash % NUM_PARTITIONS));
 	int			start = (int) ((hash / NUM_PARTITIONS) % store->slots);
 	int			probes = Min(MAX_PROBES, store->slots);
@@ -138,7 +146,8 @@ find_slot(Oid dbid, uint64 queryid)
 	{
 		TextSlot   *s = &slot[(start + i) % store->slots];
 
-		if (DsaPointerIsValid(s->text) && s->queryid == queryid && s->dbid == dbid)
+		if (DsaPointerIsValid(s->text) && s->queryid == key->queryid &&
+			s->dbid == key->dbid && s->userid == key->userid)
 			return s;
 	}
 	return NULL;
@@ -197,9 +206,9 @@ drop_unpinned(int p)
 }
 
 static void
-keep_text(Oid dbid, uint64 queryid, const char *text, int length)
+keep_text(const HoneQueryKey *key, const char *text, int length)
 {
-	uint64		hash = hash_identity(dbid, queryid);
+	uint64		hash = hash_identity(key);
 	int			p = (int) (hash % NUM_PARTITIONS);
 	TextSlot   *slot;
 	dsa_pointer pointer = hone_arena_alloc(length + 1);
@@ -208,7 +217,7 @@ keep_text(Oid dbid, uint64 queryid, const char *text, int length)
 	if (!DsaPointerIsValid(pointer) && drop_unpinned(p))
 		pointer = hone_arena_alloc(length + 1);
 
-	slot = find_slot(dbid, queryid);
+	slot = find_slot(key);
 	if (slot == NULL && DsaPointerIsValid(pointer))
 	{
 		slot = make_room(p, hash);
@@ -218,8 +227,9 @@ keep_text(Oid dbid, uint64 queryid, const char *text, int length)
 
 			memcpy(place, text, length);
 			place[length] = '\0';
-			slot->queryid = queryid;
-			slot->dbid = dbid;
+			slot->queryid = key->queryid;
+			slot->dbid = key->dbid;
+			slot->userid = key->userid;
 			slot->pins = 0;
 			slot->encoding = GetDatabaseEncoding();
 			slot->length = length;
@@ -236,9 +246,9 @@ keep_text(Oid dbid, uint64 queryid, const char *text, int length)
 }
 
 static bool
-is_known(Oid dbid, uint64 queryid)
+is_known(const HoneQueryKey *key)
 {
-	uint64		hash = hash_identity(dbid, queryid);
+	uint64		hash = hash_identity(key);
 	uint64		generation = pg_atomic_read_u64(&store->generation);
 	int			p = (int) (hash % NUM_PARTITIONS);
 	bool		known;
@@ -252,7 +262,7 @@ is_known(Oid dbid, uint64 queryid)
 		return true;
 
 	LWLockAcquire(&store->partition[p].lock, LW_SHARED);
-	known = find_slot(dbid, queryid) != NULL;
+	known = find_slot(key) != NULL;
 	LWLockRelease(&store->partition[p].lock);
 	if (known)
 		cache[hash % CACHE_SIZE] = hash;
@@ -326,12 +336,12 @@ normalise(const char *text, int length, int location, const JumbleState *jstate,
 }
 
 void
-hone_stats_remember_text(uint64 queryid, const char *text, int text_len,
+hone_stats_remember_text(const HoneQueryKey *key, const char *text, int text_len,
 						 int text_location, const JumbleState *jstate)
 {
 	char	   *normalised = NULL;
 
-	if (store == NULL || is_known(MyDatabaseId, queryid))
+	if (store == NULL || is_known(key))
 		return;
 	if (jstate != NULL && jstate->clocations_count > 0)
 	{
@@ -340,34 +350,34 @@ hone_stats_remember_text(uint64 queryid, const char *text, int text_len,
 	}
 	if (text_len > max_query_length)
 		text_len = pg_mbcliplen(text, text_len, max_query_length);
-	keep_text(MyDatabaseId, queryid, text, text_len);
+	keep_text(key, text, text_len);
 	if (normalised)
 		pfree(normalised);
 }
 
 static void
-change_pins(Oid dbid, uint64 queryid, int change)
+change_pins(const HoneQueryKey *key, int change)
 {
-	int			p = (int) (hash_identity(dbid, queryid) % NUM_PARTITIONS);
+	int			p = (int) (hash_identity(key) % NUM_PARTITIONS);
 	TextSlot   *slot;
 
 	LWLockAcquire(&store->partition[p].lock, LW_EXCLUSIVE);
-	slot = find_slot(dbid, queryid);
+	slot = find_slot(key);
 	if (slot != NULL && slot->pins + change >= 0)
 		slot->pins += change;
 	LWLockRelease(&store->partition[p].lock);
 }
 
 void
-hone_stats_text_pin(Oid dbid, uint64 queryid)
+hone_stats_text_pin(const HoneQueryKey *key)
 {
-	change_pins(dbid, queryid, 1);
+	change_pins(key, 1);
 }
 
 void
-hone_stats_text_unpin(Oid dbid, uint64 queryid)
+hone_stats_text_unpin(const HoneQueryKey *key)
 {
-	change_pins(dbid, queryid, -1);
+	change_pins(key, -1);
 }
 
 static bool
@@ -387,9 +397,9 @@ is_ascii(const char *text, int length)
  * could fail, and a view must not.
  */
 char *
-hone_stats_text_get(Oid dbid, uint64 queryid)
+hone_stats_text_get(const HoneQueryKey *key)
 {
-	int			p = (int) (hash_identity(dbid, queryid) % NUM_PARTITIONS);
+	int			p = (int) (hash_identity(key) % NUM_PARTITIONS);
 	char	   *buffer = NULL;
 	int			length = 0;
 	int			encoding = 0;
@@ -400,7 +410,7 @@ hone_stats_text_get(Oid dbid, uint64 queryid)
 		int			needed = 0;
 
 		LWLockAcquire(&store->partition[p].lock, LW_SHARED);
-		slot = find_slot(dbid, queryid);
+		slot = find_slot(key);
 		if (slot != NULL)
 		{
 			needed = slot->length + 1;
