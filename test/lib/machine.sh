@@ -137,6 +137,8 @@ hone_clean_up() {
 	local round signal=QUIT pids		# to a server: stop at once
 
 	trap '' INT TERM HUP
+	# First the script that would start the next thing.
+	[ -z "${hone_child:-}" ] || kill -KILL "$hone_child" 2>/dev/null
 	for round in 1 2 3 4 5 6 7 8 9 10; do
 		pids=$(hone_our_processes)
 		[ -n "$pids" ] || break
@@ -155,7 +157,7 @@ hone_clean_up() {
 # hone_run_inside SCRIPT MEGABYTES ARGUMENT...: copy the tree and run SCRIPT
 # (relative to the tree) in the copy as its inner half. Ends the script.
 hone_run_inside() {
-	local source=$1 script=$2 wanted_mb=$3 child status
+	local source=$1 script=$2 wanted_mb=$3 status
 	local -a step=()
 	shift 3
 
@@ -181,8 +183,9 @@ hone_run_inside() {
 		HOME="$HONE_WORK" TMPDIR="$HONE_WORK/tmp" LC_ALL=C.UTF-8 LANG=C.UTF-8 TERM=dumb TZ=UTC \
 		CI="${CI:-}" HONE_WORK="$HONE_WORK" \
 		bash "$script" "$@" </dev/null) &
-	child=$!
-	wait $child
+	hone_child=$!
+	wait $hone_child
 	status=$?
+	hone_child=
 	exit $status
 }
