@@ -10,7 +10,7 @@ INSERT INTO demo.labels VALUES
     ('telemetry, latest of a type',      'read',  'SELECT * FROM telemetry_events WHERE event_type%'),
     ('telemetry, 24 h of a severity',    'read',  'SELECT * FROM telemetry_events WHERE severity%'),
     ('telemetry, latest errors',         'read',  'SELECT id, event_type, severity%'),
-    ('telemetry, event_data @>',         'read',  'SELECT event_type, event_data%'),
+    ('telemetry, event_data @>',         'read',  'SELECT event_type, event_data, timestamp FROM telemetry_events%'),
     ('setting by key',                   'read',  'SELECT value FROM settings%'),
     ('setting, value @>',                'read',  'SELECT key, value FROM settings%'),
     ('user by email',                    'read',  'SELECT * FROM users%'),

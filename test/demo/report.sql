@@ -46,7 +46,7 @@ FROM result WHERE kind = 'read';
 SELECT format('       in the way: "%s", p95 %s ms', label, round(p95_ms::numeric, 1))
 FROM demo.after WHERE kind = 'read' AND p95_ms >= 100 ORDER BY p95_ms DESC;
 SELECT format('%s  mean time of the writes: %s %% (to reach: at most +10 %%)',
-              CASE WHEN more <= 10 THEN 'PASS ' ELSE 'SHORT' END, to_char(more, 'SG999990.0'))
+              CASE WHEN more <= 10 THEN 'PASS ' ELSE 'SHORT' END, to_char(more, 'FMSG999990.0'))
 FROM (SELECT 100 * (mean_after / mean_before - 1) AS more FROM result WHERE kind = 'write') w;
 SELECT format('       in the way: "%s", mean %s ms, was %s ms', a.label,
               round(a.mean_exec_ms::numeric, 3), round(b.mean_exec_ms::numeric, 3))
