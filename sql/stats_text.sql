@@ -9,8 +9,8 @@ SELECT 'tag1' AS stats_text, -5, 1.5e3, B'1', X'ff', $q$dollar$q$, E'\n', 'a'
     'b', interval '1 day' IS NULL, NULL::int;
 SELECT 'tag2' AS stats_text /* a 'comment' */ , 1 -- another 'one'
     WHERE 1 = -1;
-SELECT 'tag3' AS stats_text \; SELECT 'tag4' AS stats_text, 'b';
-SELECT 'tag5' AS stats_text, '日本語', U&'\0041';
+SELECT 'tag3' AS stats_text, now() IS NULL \; SELECT 'tag4' AS stats_text, now() < 'infinity';
+SELECT 'tag5' AS stats_text, '日本語', U&'\0041', now() > '-infinity';
 SET pg_hone.max_query_length = 64;
 SELECT 'tag6' AS stats_text, 'aaaaaaaaaaaaaaaaaaaaaaaaaaa' || 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb' AS "日本語日本語日本語日本語" WHERE false;
 RESET pg_hone.max_query_length;

@@ -34,6 +34,9 @@ PG_FUNCTION_INFO_V1(hone_reset_query_stats);
 void
 hone_stats_init(void)
 {
+	/* Without shared memory nothing is counted, and there is nothing to set. */
+	if (!process_shared_preload_libraries_in_progress)
+		return;
 	hone_stats_store_settings();
 	hone_stats_text_settings();
 	hone_shmem_register(&hone_stats_store_part);
