@@ -221,8 +221,7 @@ part_pgtap() {
 		hone_psql pgtap -q -t -A -d pgtap -f "$file" \
 			>"$hone_logs/pgtap-$name.log" 2>"$hone_logs/pgtap-$name.err"
 		if ! count_tap "pgtap $name" "$hone_logs/pgtap-$name.log" $?; then
-			grep -E -A8 '^not ok' "$hone_logs/pgtap-$name.log" | head -n 60
-			grep -E '^#' "$hone_logs/pgtap-$name.log" | head -n 80
+			grep -E -A4 '^not ok' "$hone_logs/pgtap-$name.log" | grep -v '^ok' | head -n 100
 			quote "$hone_logs/pgtap-$name.err" 20
 		fi
 	done < <(select_files test/pgtap .sql "$@")
