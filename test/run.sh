@@ -57,7 +57,7 @@ build_with_gcc() {
 		ok "gcc"
 	else
 		not_ok "build with gcc"
-		grep -hE -A5 'error|warning|\*\*\*' "$hone_logs"/make-gcc.log "$hone_logs"/make-install.log | head -n 60
+		grep -hE -A5 'error:|warning:|\*\*\*' "$hone_logs"/make-gcc.log "$hone_logs"/make-install.log | head -n 60
 		finish
 	fi
 }
@@ -72,7 +72,7 @@ build_with_clang() {
 		ok "clang"
 	else
 		not_ok "build with clang"
-		grep -hE -A5 'error|warning|\*\*\*' "$hone_logs/make-clang.log" | head -n 60
+		grep -hE -A5 'error:|warning:|\*\*\*' "$hone_logs/make-clang.log" | head -n 60
 	fi
 }
 
