@@ -25,7 +25,10 @@ INSERT INTO public_routine VALUES
 ('query_stats_memory'), ('query_latency'), ('query_stats_info_row'),
 ('slow_queries_memory'), ('slow_queries_info_row'),
 ('workload_memory'), ('workload_info_row'),
-('pool_sessions'), ('pool_summary_row');
+('pool_counters'), ('pool_peaks'),
+('collector_databases'),			-- empty without pg_read_all_stats
+('explain_recommendation'),			-- reads hone.recommendations as the caller
+('cron_jobs'), ('cron_job_name');	-- what pg_cron itself shows the caller
 SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM routines
            WHERE has_function_privilege('public', oid, 'EXECUTE')
              AND proname NOT IN (SELECT proname FROM public_routine)),
