@@ -1,5 +1,5 @@
 SELECT hone.schedule() \g /dev/null
-SELECT * FROM hone.jobs;
+SELECT jobname, schedule, command, active, last_run, round(last_ms) AS last_ms, last_status FROM hone.jobs;
 \echo Waiting for the next minute, when pg_cron starts them ...
 DO $$
 DECLARE
@@ -15,4 +15,4 @@ BEGIN
         PERFORM pg_sleep(0.5);
     END LOOP;
 END $$;
-SELECT * FROM hone.jobs;
+SELECT jobname, schedule, command, active, last_run, round(last_ms) AS last_ms, last_status FROM hone.jobs;

@@ -1,6 +1,12 @@
-SELECT id, action, definition, pg_size_pretty(size_bytes) AS size,
-       round((100 * improvement)::numeric, 1) AS saved_percent, queries_helped AS helped, queries_hurt AS hurt
-FROM hone.recommend() ORDER BY improvement DESC;
+\pset format unaligned
+\pset tuples_only on
+SELECT format('%s  %s%s  %s', to_char(id, '99'),
+              rpad(CASE action WHEN 'create' THEN format('saves %s %%, helps %s, %s', round((100 * improvement)::numeric, 1), queries_helped,
+                                                         pg_size_pretty(size_bytes)) ELSE '' END, 34),
+              CASE WHEN queries_hurt > 0 THEN format('(hurts %s) ', queries_hurt) END, definition)
+FROM hone.recommend() ORDER BY action, improvement DESC;
+\pset format aligned
+\pset tuples_only off
 
 \echo The run, and one recommendation explained
 SELECT run_id, round(elapsed_ms::numeric) AS elapsed_ms, queries, candidates, planner_calls,

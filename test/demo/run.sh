@@ -87,6 +87,12 @@ run_workload() {
 	fi
 }
 
+# Both runs start with empty statistics and just after a checkpoint, so that
+# the first write of each page costs the same in both.
+start_measuring() {
+	sql -c 'CHECKPOINT' -c 'SELECT hone.reset_query_stats()' -o /dev/null
+}
+
 # The writes without the reads beside them, as a client sees them: one
 # connection, capture off, no waiting for the disk; the fastest of several
 # rounds, because other programs on the machine only ever add time. Writes
@@ -94,6 +100,7 @@ run_workload() {
 time_writes() {
 	local round file
 
+	sql -c 'CHECKPOINT'
 	for round in 1 2 3 4 5; do
 		for file in test/demo/workload/w_*.sql; do
 			PGOPTIONS='-c pg_hone.enabled=off -c synchronous_commit=off' "$hone_bin/pgbench" \
@@ -120,8 +127,9 @@ step load
 step sql -f test/demo/show_schema.sql
 
 title "the workload, before: $((clients * transactions)) transactions of $clients clients, extended protocol"
+step sql -f test/demo/labels.sql
 step time_writes before
-step sql -f test/demo/labels.sql -c 'SELECT hone.reset_query_stats()' -o /dev/null
+step start_measuring
 step run_workload before
 step sql -c 'INSERT INTO demo.before SELECT * FROM demo.measured'
 
@@ -135,7 +143,7 @@ title "CALL hone.apply_all(): built concurrently by background workers"
 step sql -f test/demo/apply.sql
 
 title "the same workload, after"
-step sql -c 'SELECT hone.reset_query_stats()' -o /dev/null
+step start_measuring
 step run_workload after
 step sql -c 'INSERT INTO demo.after SELECT * FROM demo.measured'
 step time_writes after
@@ -145,8 +153,11 @@ step compare_writes
 title "the recent-activities feed"
 step sql -f test/demo/feed.sql
 
-title "pools and queries"
+title "pools and queries, while the application is connected"
+run_workload views >/dev/null &
+sleep 2
 step sql -f test/demo/views.sql
+wait
 
 title "pg_cron jobs"
 step sql -f test/demo/jobs.sql
