@@ -93,7 +93,8 @@ my @views = section('views') =~ /^\| `hone\.(\w+)` \|/mg;
 is_deeply([ sort @views ],
 	[ catalog(q{SELECT viewname FROM pg_views WHERE schemaname = 'hone'}) ],
 	'every view once, and no other');
-while (section('views') =~ /^\| `hone\.(\w+)` \|[^|]*\|([^|]*)\|$/mg)
+my $views = section('views');
+while ($views =~ /^\| `hone\.(\w+)` \|[^|]*\|([^|]*)\|$/mg)
 {
 	my ($view, $cell) = ($1, $2);
 	my %has = map { $_ => 1 } catalog("SELECT attname FROM pg_attribute WHERE attrelid = to_regclass('hone.$view') AND attnum > 0");
@@ -104,12 +105,13 @@ while (section('views') =~ /^\| `hone\.(\w+)` \|[^|]*\|([^|]*)\|$/mg)
 # Functions: with arguments those that are called, without those that are not.
 my %arguments;
 my @functions;
-while (section('functions and procedures') =~ /^\| `(CALL )?hone\.(\w+)\(([^)]*)\)` \|/mg)
+my $functions = section('functions and procedures');
+while ($functions =~ /^\| `(CALL )?hone\.(\w+)\(([^)]*)\)` \|/mg)
 {
 	push @functions, $2;
 	$arguments{$2} = ($1 // '') . $3;
 }
-push @functions, $1 while section('functions and procedures') =~ /`hone\.(\w+)`/g;
+push @functions, $1 while $functions =~ /`hone\.(\w+)`/g;
 is_deeply([ sort @functions ],
 	[ catalog(q{SELECT proname FROM pg_proc WHERE pronamespace = 'hone'::regnamespace}) ],
 	'every function once, and no other');
