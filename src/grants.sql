@@ -15,6 +15,9 @@ GRANT EXECUTE ON FUNCTION hone.slow_queries_memory(bigint),
 GRANT SELECT ON hone.slow_queries, hone.slow_queries_info TO PUBLIC;
 
 -- workload
+GRANT EXECUTE ON FUNCTION hone.workload_memory(bigint, bool),
+    hone.workload_info_row() TO PUBLIC;
+GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBLIC;
 
 -- jobs
 

@@ -392,7 +392,12 @@ hone_params_flatten(ParamListInfo params, bool catalog_is_readable)
 		if (param->state > HONE_PARAM_NULL)
 			result->complete = false;
 		result->nparams++;
+
+		/* Equal values shall be equal bytes, padding included. */
 		used += PARAM_HEADER_SIZE + MAXALIGN(param->len);
+		for (char *pad = (char *) param + PARAM_HEADER_SIZE + param->len;
+			 pad < buffer.bytes + used; pad++)
+			*pad = 0;
 	}
 
 	if (result->nparams == 0)
