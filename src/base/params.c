@@ -347,6 +347,7 @@ hone_params_flatten(ParamListInfo params, bool catalog_is_readable)
 {
 	HoneParams *result = &buffer.params;
 	Size		used = MAXALIGN(sizeof(HoneParams));
+	bool		by_name = false;
 
 	if (params == NULL || params->numParams <= 0)
 		return NULL;
@@ -365,20 +366,20 @@ hone_params_flatten(ParamListInfo params, bool catalog_is_readable)
 		HoneParam  *param = (HoneParam *) (buffer.bytes + used);
 
 		if (params->paramFetch != NULL)
-		{
-			/*
-			 * PL/pgSQL: the list has one place for each variable of the
-			 * function. Those that the statement does not use have no type,
-			 * and the text names the others, so that their place means
-			 * nothing and the text alone can not be planned again.
-			 */
 			prm = params->paramFetch(params, i + 1, true, &workspace);
-			if (!OidIsValid(prm->ptype))
-				continue;
-			result->complete = false;
-		}
 		else
 			prm = &params->params[i];
+
+		/*
+		 * PL/pgSQL: the list has one place for each variable of the function.
+		 * Those that the statement does not use have no type, and the text
+		 * names the others, so that their place means nothing and the text
+		 * alone can not be planned again.
+		 */
+		if (params->paramFetch != NULL || !OidIsValid(prm->ptype))
+			by_name = true;
+		if (!OidIsValid(prm->ptype))
+			continue;
 
 		if (used + PARAM_HEADER_SIZE > BUFFER_SIZE)
 		{
@@ -402,6 +403,8 @@ hone_params_flatten(ParamListInfo params, bool catalog_is_readable)
 
 	if (result->nparams == 0)
 		return NULL;
+	if (by_name)
+		result->complete = false;
 
 	result->size = (uint32) used;
 	return result;

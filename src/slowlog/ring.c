@@ -23,11 +23,14 @@
  */
 #include "postgres.h"
 
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/guc.h"
 
 #include "base/shmem.h"
 #include "slowlog/ring.h"
+
+#define SHORT_TEXT 1024
 
 #define RATE_SETS 256
 #define RATE_WAYS 4
@@ -194,7 +197,7 @@ make_room(Size size)
 		drop_oldest();
 
 	/* Others may have filled the arena, or it may be in pieces. */
-	for (int tries = 0; tries < 16; tries++)
+	for (int tries = 0; tries < 4; tries++)
 	{
 		block = hone_arena_alloc(size);
 		if (DsaPointerIsValid(block) || ring->oldest_id >= ring->next_id)
@@ -204,45 +207,61 @@ make_room(Size size)
 	return block;
 }
 
+/*
+ * The block of an entry. When there is no room even for what the ring has
+ * given up, values, plan and most of the text are left out. False if nothing
+ * helps. Caller holds the lock.
+ */
+static bool
+add_block(HoneSlowEntry *entry, const HoneParams *params, const char *text,
+		  const char *plan)
+{
+	char	   *to;
+
+	if (block_size(entry) == 0)
+		return true;
+	entry->block = make_room(block_size(entry));
+	if (!DsaPointerIsValid(entry->block))
+	{
+		if (entry->plan_len > 0)
+			ring->counters.plans_lost++;
+		entry->plan_len = 0;
+		entry->params_len = 0;
+		entry->text_len = (uint32) pg_mbcliplen(text, (int) entry->text_len, SHORT_TEXT);
+		if (entry->text_len > 0)
+			entry->block = make_room(entry->text_len);
+		if (!DsaPointerIsValid(entry->block))
+			return false;
+	}
+
+	to = hone_arena_address(entry->block);
+	if (entry->params_len > 0)
+		memcpy(to, params, entry->params_len);
+	to += entry->params_len;
+	memcpy(to, text, entry->text_len);
+	to += entry->text_len;
+	if (entry->plan_len > 0)
+		memcpy(to, plan, entry->plan_len);
+	return true;
+}
+
 void
-hone_slow_ring_add(const HoneSlowEntry *entry, const HoneParams *params,
+hone_slow_ring_add(HoneSlowEntry *entry, const HoneParams *params,
 				   const char *text, const char *plan)
 {
-	HoneSlowEntry *place;
-	Size		size = block_size(entry);
-	dsa_pointer block = InvalidDsaPointer;
-
 	LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
-	if (size > 0)
+	if (!add_block(entry, params, text, plan))
+		ring->counters.lost++;
+	else
 	{
-		char	   *to;
-
-		block = make_room(size);
-		if (!DsaPointerIsValid(block))
-		{
-			ring->counters.lost++;
-			LWLockRelease(&ring->lock);
-			return;
-		}
-		to = hone_arena_address(block);
-		if (entry->params_len > 0)
-			memcpy(to, params, entry->params_len);
-		to += entry->params_len;
-		memcpy(to, text, entry->text_len);
-		to += entry->text_len;
-		if (entry->plan_len > 0)
-			memcpy(to, plan, entry->plan_len);
+		while (ring->next_id - ring->oldest_id >= (uint64) ring->nplaces)
+			drop_oldest();
+		entry->id = ring->next_id++;
+		ring->places[entry->id % ring->nplaces] = *entry;
+		ring->used_bytes += block_size(entry);
+		ring->counters.captured++;
+		ring->counters.entries++;
 	}
-	while (ring->next_id - ring->oldest_id >= (uint64) ring->nplaces)
-		drop_oldest();
-
-	place = &ring->places[ring->next_id % ring->nplaces];
-	*place = *entry;
-	place->id = ring->next_id++;
-	place->block = block;
-	ring->used_bytes += size;
-	ring->counters.captured++;
-	ring->counters.entries++;
 	LWLockRelease(&ring->lock);
 }
 

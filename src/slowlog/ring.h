@@ -61,8 +61,11 @@ extern bool hone_slow_ring_ready(void);
 /* Is one more entry of this query in this minute allowed? Counts it. */
 extern bool hone_slow_ring_admit(uint64 queryid, Oid dbid, TimestampTz now, int limit);
 
-/* Add an entry; the lengths in it tell what the three pointers hold. */
-extern void hone_slow_ring_add(const HoneSlowEntry *entry, const HoneParams *params,
+/*
+ * Add an entry; the lengths in it tell what the three pointers hold. Fills in
+ * the entry's id and block.
+ */
+extern void hone_slow_ring_add(HoneSlowEntry *entry, const HoneParams *params,
 							   const char *text, const char *plan);
 extern void hone_slow_ring_count_lost_plan(void);
 extern void hone_slow_ring_counters(HoneSlowCounters *counters);

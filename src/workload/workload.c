@@ -23,6 +23,7 @@
 #include "access/transam.h"
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_class.h"
 #include "nodes/plannodes.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
@@ -104,7 +105,8 @@ collect_relations(const PlannedStmt *plan, Oid *relations, int *nrelations,
 		{
 			Oid			schema = get_rel_namespace(rte->relid);
 
-			if (schema != own_schema)
+			/* A view stands beside the tables it was replaced with. */
+			if (schema != own_schema && get_rel_relkind(rte->relid) != RELKIND_VIEW)
 				any_user = true;
 			if (isAnyTempNamespace(schema))
 				*any_temporary = true;

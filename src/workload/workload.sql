@@ -100,6 +100,8 @@ WITH sampled AS (
          CROSS JOIN LATERAL pg_catalog.unnest(s.relids) AS u(relid)
          JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) u.relid
     WHERE c.relkind OPERATOR(pg_catalog.=) ANY ('{r,p,m,f}'::"char"[])
+      AND c.relnamespace OPERATOR(pg_catalog.<>) ALL
+          ('{pg_catalog,information_schema,hone}'::pg_catalog.regnamespace[]::pg_catalog.oid[])
     GROUP BY s.queryid, s.userid
 )
 -- After a restart samples are there before their query has been measured again:
