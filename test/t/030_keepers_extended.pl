@@ -107,6 +107,25 @@ $node->safe_psql('postgres', q{SELECT pg_sleep(0.03) AS after_crash});
 is($node->safe_psql('postgres', q{SELECT count(*) FROM hone.slow_queries WHERE query LIKE '%after_crash'}),
 	1, 'and logs again');
 
+# A standby captures in memory and stores nothing.
+$node->append_conf('postgresql.conf', "wal_level = replica\nmax_wal_senders = 4\npg_hone.slow_query_ms = 20");
+$node->restart;
+$node->backup('backup');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'backup', has_streaming => 1);
+$standby->start;
+my $stored = $standby->safe_psql('postgres', 'SELECT count(*) FROM hone.slow_query_store');
+$standby->safe_psql('postgres', q{SELECT pg_sleep(0.03) AS on_standby FROM bound_prepared WHERE id = 3});
+is($standby->safe_psql('postgres', q{
+SELECT (SELECT count(*) FROM hone.slow_queries WHERE query LIKE '%on_standby %' AND plan IS NOT NULL),
+       (SELECT count(*) FROM hone.workload_samples WHERE query LIKE '%on_standby %')}),
+	'1|1', 'a standby captures in memory');
+is($standby->safe_psql('postgres', q{
+SELECT hone.collect_slow_queries(), hone.collect_samples(), hone.expire_captured()}), '0|0|0',
+	'and stores nothing');
+ok($stored > 20, 'but shows what the primary stored');
+$standby->stop;
+
 # Little memory, many large texts: bounded, counted, nothing breaks.
 $node->append_conf('postgresql.conf', q{
 pg_hone.shared_memory = 1MB
