@@ -30,7 +30,7 @@ SELECT query, parameters, rows, outcome, sqlstate, plan, duration_ms < 1000 AS s
 
 -- inside functions, with the names of variables; a failing one keeps no values
 CREATE FUNCTION slow_f(x int) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE n bigint; unused text := 'never shown';
+DECLARE n bigint; unused text := repeat('never shown', 1);
 BEGIN
     SELECT count(*) + count(pg_sleep(0.05)) INTO n FROM slow_t WHERE a = x;
     RETURN n;

@@ -61,7 +61,7 @@ FROM work_seen WHERE query LIKE 'SELECT pg_sleep(%';
 -- PL/pgSQL: values of the variables used; names can not be planned from the
 -- text alone, EXECUTE ... USING can
 CREATE FUNCTION work_f(x int) RETURNS bigint LANGUAGE plpgsql AS $$
-DECLARE n bigint; r work_t; unused text := 'never';
+DECLARE n bigint; r work_t; unused text := repeat('never', 1);
 BEGIN
     SELECT * INTO r FROM work_t WHERE a = x;
     SELECT count(*) INTO n FROM work_t WHERE b = r.b AND a > x - 1;
