@@ -65,7 +65,7 @@ DECLARE n bigint; r work_t; unused text := repeat('never', 1);
 BEGIN
     SELECT * INTO r FROM work_t WHERE a = x;
     SELECT count(*) INTO n FROM work_t WHERE b = r.b AND a > x - 1;
-    EXECUTE 'SELECT count(*) FROM work_t WHERE a = $1 AND b = $2' INTO n USING x, r.b;
+    EXECUTE format('SELECT count(*) FROM %I WHERE a = $1 AND b = $2', 'work_t') INTO n USING x, r.b;
     RETURN n;
 END $$;
 SELECT work_f(9);
@@ -110,7 +110,7 @@ SELECT s.queryid, s.userid, g, 0, 0.001, now() - interval '40 days', 'old', NULL
 FROM (SELECT * FROM hone.workload_samples WHERE query LIKE 'SELECT pg_sleep(%$2) FROM work_t%'
       AND 'work_t'::regclass = ANY (relids) LIMIT 1) s, generate_series(1, 10) g;
 SELECT count(*) FROM work_seen WHERE query = 'old';
-DO $$ BEGIN EXECUTE 'SELECT ''fresh'' FROM work_t WHERE a = 3'; END $$;
+DO $$ BEGIN EXECUTE format('SELECT ''fresh'' FROM %I WHERE a = 3', 'work_t'); END $$;
 SELECT hone.collect_samples() > 0 AS collected;
 SELECT count(*) <= 6 AS bounded FROM hone.sample_store s WHERE s.queryid = (SELECT queryid FROM work_seen WHERE query LIKE 'SELECT pg_sleep(%' LIMIT 1);
 SELECT hone.expire_captured() >= 0 AS expired;
