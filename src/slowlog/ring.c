@@ -300,8 +300,12 @@ hone_slow_ring_copy(uint64 id, Oid dbid, bool with_block, HoneSlowCopy *copy)
 {
 	HoneSlowEntry *place = &ring->places[id % ring->nplaces];
 	bool		found;
+	bool		no_memory = false;
 
-	/* An error (no memory for the copy) releases the lock. */
+	/*
+	 * No error under the lock: it would pass through the hooks, which may log
+	 * the failing statement.
+	 */
 	LWLockAcquire(&ring->lock, LW_SHARED);
 	found = place->id == id && place->dbid == dbid;
 	if (found)
@@ -312,10 +316,18 @@ hone_slow_ring_copy(uint64 id, Oid dbid, bool with_block, HoneSlowCopy *copy)
 		copy->block = NULL;
 		if (with_block && size > 0)
 		{
-			copy->block = palloc(size);
-			memcpy(copy->block, hone_arena_address(place->block), size);
+			copy->block = palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
+			if (copy->block != NULL)
+				memcpy(copy->block, hone_arena_address(place->block), size);
+			else
+				no_memory = true;
 		}
 	}
 	LWLockRelease(&ring->lock);
+	if (no_memory)
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory"),
+				 errdetail("Failed to copy an entry of the slow log.")));
 	return found;
 }

@@ -21,8 +21,8 @@
  * out under the lock of the set, so that who takes that lock later sees all
  * samples up to an id read before.
  *
- * Nothing here raises an error but the copying functions, which readers call
- * (no memory for the copy).
+ * Nothing here raises an error. Least of all under a lock: the error would pass
+ * through the hooks, which may take the same lock.
  */
 #include "postgres.h"
 
@@ -42,6 +42,7 @@
 #define SAMPLES HONE_SAMPLES_PER_QUERY
 #define FIRST_SAMPLES 3
 #define MAX_GAP UINT64CONST(100000)
+#define MAX_WAIT UINT64CONST(1000)	/* until the next visit, so that use shows */
 #define FADE_EVERY 16			/* evictions in a set */
 
 typedef struct Sample
@@ -333,7 +334,8 @@ hone_sample_visit(const HoneSampleKey *key, uint64 executions, uint64 duration_n
 		slot->nsamples == 0 || duration_ns > advice->slowest_ns;
 	if (slot->seen >= slot->next_at)
 		slot->next_at = slot->seen + Min(slot->seen, MAX_GAP);
-	advice->wait = slot->seen < FIRST_SAMPLES ? 1 : slot->next_at - slot->seen;
+	advice->wait = slot->seen < FIRST_SAMPLES ? 1
+		: Min(slot->next_at - slot->seen, MAX_WAIT);
 	LWLockRelease(lock_of(number));
 }
 
@@ -522,7 +524,12 @@ hone_sample_copy_set(int number, Oid dbid, uint64 after_id, uint64 upto_id,
 			copy->block = NULL;
 			if (with_blocks)
 			{
-				copy->block = palloc(sample->size);
+				copy->block = palloc_extended(sample->size, MCXT_ALLOC_NO_OOM);
+				if (copy->block == NULL)
+				{
+					LWLockRelease(lock_of(number));
+					return -1;
+				}
 				memcpy(copy->block, hone_arena_address(sample->block), sample->size);
 			}
 			n++;

@@ -95,8 +95,9 @@ extern void hone_sample_counters(HoneSampleCounters *counters);
 extern uint64 hone_sample_highest_id(void);
 
 /*
- * Copies of this database's samples with ids above after_id, at most those of
- * one set of slots at a time; *n is at most sets * slots * samples.
+ * Copy a database's samples with ids in (after_id, upto_id] out of one set of
+ * slots, at most HONE_SAMPLE_MAX_COPIES. Returns how many, or -1 when memory ran
+ * out.
  */
 extern int	hone_sample_nsets(void);
 extern int	hone_sample_copy_set(int set, Oid dbid, uint64 after_id, uint64 upto_id,

@@ -128,6 +128,11 @@ hone_workload_memory(PG_FUNCTION_ARGS)
 
 		CHECK_FOR_INTERRUPTS();
 		n = hone_sample_copy_set(set, MyDatabaseId, after_id, upto_id, with_text, copies);
+		if (n < 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory"),
+					 errdetail("Failed to copy samples.")));
 		for (int i = 0; i < n; i++)
 			put_sample(&copies[i], (ReturnSetInfo *) fcinfo->resultinfo);
 		MemoryContextReset(set_context);

@@ -144,6 +144,14 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 	hone_sample_add(key, &parts);
 }
 
+/* This execution could not be sampled: wait for longer and longer. */
+static void
+look_away(Local *local)
+{
+	local->wait = local->count * 2;
+	local->slowest_ns = PG_UINT64_MAX;
+}
+
 /* Visit shared memory, and sample if that is wanted. */
 static pg_noinline void
 visit(Local *local, const HoneExecution *execution)
@@ -173,13 +181,13 @@ visit(Local *local, const HoneExecution *execution)
 	text = hone_record_text(execution, &text_len);
 	if (!hone_sample_text(&text, &text_len))
 	{
-		local->wait *= 2;
+		look_away(local);
 		return;
 	}
 	if (text_len > max_sample_length)
 	{
 		hone_sample_count_too_long();
-		local->wait *= 2;
+		look_away(local);
 		return;
 	}
 
