@@ -20,11 +20,13 @@
 
 #include "access/xact.h"
 #include "common/ip.h"
+#include "fmgr.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "utils/backend_status.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/params.h"
@@ -32,6 +34,8 @@
 #include "slowlog/plan.h"
 #include "slowlog/ring.h"
 #include "slowlog/slowlog.h"
+
+PG_FUNCTION_INFO_V1(hone_retention);
 
 uint64		hone_slow_query_ns = PG_UINT64_MAX;
 
@@ -132,6 +136,16 @@ hone_slowlog_init(void)
 	hone_params_init();
 	hone_slow_ring_init();
 	define_settings();
+}
+
+/* hone.retention() */
+Datum
+hone_retention(PG_FUNCTION_ARGS pg_attribute_unused())
+{
+	Interval   *result = palloc0(sizeof(Interval));
+
+	result->time = (TimeOffset) retention_min * USECS_PER_MINUTE;
+	PG_RETURN_INTERVAL_P(result);
 }
 
 /* The client's address, once for each process: it does not change. */

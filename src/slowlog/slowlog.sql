@@ -82,12 +82,18 @@ WHERE NOT EXISTS (SELECT FROM memory m WHERE m.id OPERATOR(pg_catalog.=) s.id);
 COMMENT ON VIEW hone.slow_queries IS
 'Slow, failed and cancelled statements of this database with their parameters and plans; times in milliseconds';
 
+CREATE FUNCTION hone.retention() RETURNS interval
+LANGUAGE C STRICT STABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_retention';
+COMMENT ON FUNCTION hone.retention() IS 'pg_hone.retention, known also where the library was not loaded yet';
+
 CREATE FUNCTION hone.collect_slow_queries() RETURNS bigint
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '5s'
 AS $$
 DECLARE
+    kept_for interval := hone.retention();
     stored bigint;
 BEGIN
     IF pg_is_in_recovery() THEN
@@ -106,7 +112,7 @@ BEGIN
               WHERE s.id <= (extract(epoch FROM clock_timestamp()
                                      - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint)) m
          LEFT JOIN pg_roles r ON r.oid = m.userid
-    WHERE m.logged_at > now() - current_setting('pg_hone.retention')::interval
+    WHERE m.logged_at > now() - kept_for
     ON CONFLICT (id) DO NOTHING;
     GET DIAGNOSTICS stored = ROW_COUNT;
     RETURN stored;
@@ -121,6 +127,7 @@ SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '5s'
 AS $$
 DECLARE
+    kept_for interval := hone.retention();
     gone bigint;
     more bigint;
 BEGIN
@@ -128,7 +135,7 @@ BEGIN
         RETURN 0;
     END IF;
     DELETE FROM hone.slow_query_store
-    WHERE logged_at <= now() - current_setting('pg_hone.retention')::interval;
+    WHERE logged_at <= now() - kept_for;
     GET DIAGNOSTICS gone = ROW_COUNT;
     DELETE FROM hone.slow_query_store
     WHERE id <= (SELECT s.id FROM hone.slow_query_store s ORDER BY s.id DESC

@@ -124,6 +124,7 @@ SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '5s'
 AS $$
 DECLARE
+    kept_for interval := hone.retention();
     stored bigint;
 BEGIN
     IF pg_is_in_recovery() THEN
@@ -145,7 +146,7 @@ BEGIN
                                      - timestamptz '2000-01-01 00:00:00+00') * 1000000)::bigint),
              true) m
          JOIN pg_roles r ON r.oid = m.userid
-    WHERE m.captured_at > now() - current_setting('pg_hone.retention')::interval
+    WHERE m.captured_at > now() - kept_for
     ORDER BY m.id
     ON CONFLICT (queryid, userid, sample_hash) DO UPDATE
     SET id = excluded.id, duration_ms = excluded.duration_ms,
@@ -180,13 +181,14 @@ SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '5s'
 AS $$
 DECLARE
+    kept_for interval := hone.retention();
     gone bigint;
 BEGIN
     IF pg_is_in_recovery() THEN
         RETURN 0;
     END IF;
     DELETE FROM hone.sample_store
-    WHERE captured_at <= now() - current_setting('pg_hone.retention')::interval;
+    WHERE captured_at <= now() - kept_for;
     GET DIAGNOSTICS gone = ROW_COUNT;
     RETURN gone + hone.expire_slow_queries();
 END

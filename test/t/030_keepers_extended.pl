@@ -148,5 +148,38 @@ is($node->safe_psql('postgres', q{
 SELECT queries <= 16, samples <= 96, evictions > 100, memory_bytes < 2 * 1024 * 1024 FROM hone.workload_info}),
 	't|t|t|t', 'samples stay within their memory');
 
+# A flood of queries that run once leaves those that run all the time alone.
+$node->append_conf('postgresql.conf', 'pg_hone.slow_query_ms = -1');
+$node->restart;
+$node->safe_psql('postgres', q{
+DO $$ DECLARE n text; BEGIN
+    FOR i IN 1..3000 LOOP
+        EXECUTE 'SELECT ''hot'' FROM bound_extended WHERE id = $1 AND name IS NOT NULL' INTO n USING i;
+    END LOOP;
+    FOR i IN 1..100 LOOP
+        EXECUTE 'SELECT ' || repeat('id, ', i) || '1 FROM bound_extended WHERE id = 1';
+    END LOOP;
+END $$});
+is($node->safe_psql('postgres', q{
+SELECT count(*) BETWEEN 4 AND 6 FROM hone.workload_memory(0, true) WHERE query LIKE 'SELECT ''hot''%'}),
+	't', 'what runs all the time keeps its samples');
+is($node->safe_psql('postgres', 'SELECT queries <= 16, evictions > 50 FROM hone.workload_info'),
+	't|t', 'while others came and went');
+
+# Without preloading, errors that say what to do.
+$node->safe_psql('postgres', 'SELECT hone.collect_slow_queries(), hone.collect_samples()');
+$node->append_conf('postgresql.conf', "shared_preload_libraries = ''");
+$node->restart;
+for my $statement ('SELECT * FROM hone.slow_queries', 'SELECT * FROM hone.workload_samples',
+	'SELECT * FROM hone.workload', 'SELECT * FROM hone.slow_queries_info',
+	'SELECT * FROM hone.workload_info', 'SELECT hone.collect_slow_queries()',
+	'SELECT hone.collect_samples()')
+{
+	my ($rc, $out, $err) = $node->psql('postgres', "\\set VERBOSITY verbose\n$statement");
+	like($err, qr/ERROR:  55000: pg_hone must be loaded via "shared_preload_libraries"/, $statement);
+}
+is($node->safe_psql('postgres', q{SELECT hone.expire_captured(), hone.retention()}),
+	'0|720:00:00', 'retention needs no preloading');
+
 $node->stop;
 done_testing();
