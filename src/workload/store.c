@@ -395,18 +395,25 @@ least_telling(const Slot *slot, uint64 duration_ns)
 	return Max(victim, 0);
 }
 
-/* Take room in the arena, if need be by giving up another slot of the set. */
+/*
+ * Take room in the arena; when our share of it is used up, at the cost of
+ * another slot of the set. When the arena itself is full, giving up samples
+ * would not help: small pieces come out of blocks that others share.
+ */
 static dsa_pointer
 allocate_block(int number, uint32 size)
 {
+	dsa_pointer block;
+
 	for (int tries = 0; tries < 3; tries++)
 	{
-		dsa_pointer block = InvalidDsaPointer;
-
 		if (pg_atomic_add_fetch_u64(&store->used_bytes, size) <= arena_share())
+		{
 			block = hone_arena_alloc(size);
-		if (DsaPointerIsValid(block))
+			if (!DsaPointerIsValid(block))
+				pg_atomic_fetch_sub_u64(&store->used_bytes, size);
 			return block;
+		}
 		pg_atomic_fetch_sub_u64(&store->used_bytes, size);
 
 		LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
