@@ -18,6 +18,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "portability/instr_time.h"
+#include "parser/parse_relation.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000
@@ -119,6 +120,18 @@ hone_build_attrmap_by_name(TupleDesc indesc, TupleDesc outdesc)
 	return build_attrmap_by_name(indesc, outdesc, false);
 #else
 	return build_attrmap_by_name(indesc, outdesc);
+#endif
+}
+
+/* 16 moved permissions out of the range table entry; some are required. */
+static inline void
+hone_add_rte_permissions(Query *query, RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) addRTEPermissionInfo(&query->rteperminfos, rte);
+#else
+	(void) query;
+	(void) rte;
 #endif
 }
 

@@ -1,0 +1,356 @@
+/*
+ * gin.c
+ *	  How large a GIN index would be.
+ *
+ * Its size follows from how many entries the operator class extracts from a
+ * value and how often each of them repeats, which no statistics tell. So
+ * a bounded sample of the table is read, by an ordinary query of the current
+ * user, and its values are given to the operator class's own function. Under
+ * row security nothing is read and the size is a guess from the column's width.
+ *
+ * Of the sample we keep a hash and a count per entry, not the entries.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/detoast.h"
+#include "access/gin_private.h"
+#include "access/htup_details.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_opclass.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/datum.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+
+#include "whatif/details.h"
+
+#define SAMPLE_ROWS 10000
+#define SAMPLE_BYTES (32.0 * 1024 * 1024)
+#define SAMPLE_ENTRIES 500000
+
+/* Tuples of entry pages when built from sorted batches: see gin_pages(). */
+#define FILL_ONE_BATCH 0.53
+#define FILL_MANY_BATCHES 0.70
+
+typedef struct SeenEntry
+{
+	uint64		hash;			/* key; of column and value */
+	int			rows;			/* rows of the sample that have it */
+	int			last_row;
+	int			width;
+} SeenEntry;
+
+/* How values of one column become entries. */
+typedef struct Extractor
+{
+	FmgrInfo	function;
+	Oid			collation;
+	int16		key_len;
+	bool		key_byval;
+} Extractor;
+
+static HTAB *
+make_seen(void)
+{
+	HASHCTL		control = {0};
+
+	control.keysize = sizeof(uint64);
+	control.entrysize = sizeof(SeenEntry);
+	control.hcxt = CurrentMemoryContext;
+	return hash_create("pg_hone sampled entries", 4096, &control,
+					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+}
+
+static Oid
+stored_type(Oid opclass)
+{
+	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
+	Oid			result;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for opclass %u", opclass);
+	result = ((Form_pg_opclass) GETSTRUCT(tuple))->opckeytype;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
+static void
+make_extractor(Extractor *extractor, const HoneIndex *index, int i, Oid column_type)
+{
+	const HoneIndexDetails *details = index->details;
+	Oid			opcintype = details->opcintypes[i];
+	Oid			key_type = stored_type(details->opclasses[i]);
+	Oid			proc = get_opfamily_proc(details->opfamilies[i], opcintype, opcintype,
+										 GIN_EXTRACTVALUE_PROC);
+
+	if (!OidIsValid(proc))
+		elog(ERROR, "missing support function %d for operator class %u",
+			 GIN_EXTRACTVALUE_PROC, details->opclasses[i]);
+	fmgr_info(proc, &extractor->function);
+	extractor->collation = OidIsValid(details->collations[i]) ?
+		details->collations[i] : DEFAULT_COLLATION_OID;
+
+	if (!OidIsValid(key_type))
+		key_type = opcintype;
+	if (key_type == ANYELEMENTOID)
+		key_type = get_base_element_type(column_type);
+	get_typlenbyval(key_type, &extractor->key_len, &extractor->key_byval);
+}
+
+/* What reading the sample has given so far. */
+typedef struct Counting
+{
+	const HoneIndex *index;
+	Extractor  *extractors;
+	HTAB	   *seen;
+	MemoryContext row_context;
+	int			row;
+	double		postings;		/* entries of all rows */
+	double		bytes;			/* looked at */
+} Counting;
+
+static void
+count_entry(Counting *counting, int column, uint32 hash, int width)
+{
+	uint64		key = ((uint64) column << 32) | hash;
+	bool		found;
+	SeenEntry  *entry = hash_search(counting->seen, &key, HASH_ENTER, &found);
+
+	if (!found)
+	{
+		entry->rows = 0;
+		entry->last_row = -1;
+		entry->width = width;
+	}
+	if (entry->last_row == counting->row)
+		return;					/* twice in one row is stored once */
+	entry->last_row = counting->row;
+	entry->rows++;
+	counting->postings++;
+}
+
+static int
+entry_width(const Extractor *extractor, Datum value)
+{
+	Size		size = datumGetSize(value, extractor->key_byval, extractor->key_len);
+
+	/* Stored with a short header when it fits. */
+	if (extractor->key_len == -1 && !VARATT_IS_SHORT(DatumGetPointer(value)) &&
+		size - VARHDRSZ + VARHDRSZ_SHORT <= VARATT_SHORT_MAX)
+		size -= VARHDRSZ - VARHDRSZ_SHORT;
+	return (int) Min(size, (Size) GinMaxItemSize);
+}
+
+static void
+count_value(Counting *counting, int column, Datum value)
+{
+	Extractor  *extractor = &counting->extractors[column];
+	int32		nentries = 0;
+	bool	   *null_flags = NULL;
+	Datum	   *entries;
+
+	if (extractor->key_len == -1)
+		counting->bytes += toast_raw_datum_size(value);
+	entries = (Datum *)
+		DatumGetPointer(FunctionCall3Coll(&extractor->function, extractor->collation,
+										  value, PointerGetDatum(&nentries),
+										  PointerGetDatum(&null_flags)));
+
+	/* A value without entries still has a place in the index. */
+	if (entries == NULL || nentries <= 0)
+		count_entry(counting, column, 1, 0);
+	for (int i = 0; entries != NULL && i < nentries; i++)
+	{
+		if (null_flags != NULL && null_flags[i])
+			count_entry(counting, column, 2, 0);
+		else
+			count_entry(counting, column,
+						datum_image_hash(entries[i], extractor->key_byval,
+										 extractor->key_len),
+						entry_width(extractor, entries[i]));
+	}
+}
+
+static bool
+count_row(HeapTuple tuple, TupleDesc desc, void *arg)
+{
+	Counting   *counting = arg;
+	MemoryContext old = MemoryContextSwitchTo(counting->row_context);
+
+	for (int i = 0; i < counting->index->ncolumns; i++)
+	{
+		bool		isnull;
+		Datum		value = heap_getattr(tuple, i + 1, desc, &isnull);
+
+		if (isnull)
+			count_entry(counting, i, 0, 0);
+		else
+			count_value(counting, i, value);
+	}
+	counting->row++;
+	MemoryContextSwitchTo(old);
+	MemoryContextReset(counting->row_context);
+	return counting->bytes < SAMPLE_BYTES &&
+		hash_get_num_entries(counting->seen) < SAMPLE_ENTRIES;
+}
+
+/*
+ * Bytes of one item pointer in a posting list, when `count` of the table's
+ * rows have the entry, spread at random: the distance to the one before is
+ * written in 7 bits a byte, and a page counts 2^11.
+ */
+static double
+posting_bytes(double count, double rows, double rows_per_page)
+{
+	double		q = Min(count / Max(rows, 1), 1);
+	double		page = -expm1(rows_per_page * log1p(-Min(q, 0.999999)));	/* has a match */
+	double		same = Max(0, 1 - page / Max(q * rows_per_page, 1e-9));
+	double		near = -expm1(7 * log1p(-Min(page, 0.999999)));
+	double		mid = -expm1(1023 * log1p(-Min(page, 0.999999)));
+
+	return same * 1 + (1 - same) * (near * 2 + (mid - near) * 3 + (1 - mid) * 4);
+}
+
+typedef struct GinPages
+{
+	double		entry_bytes;	/* of entry tuples */
+	double		data_pages;		/* of posting trees */
+	double		rows;
+	double		rows_per_page;
+	bool		multicolumn;
+} GinPages;
+
+/* Add `times` entries of `width` bytes that `count` rows have each. */
+static void
+add_entries(GinPages *pages, double times, double width, double count)
+{
+	double		list = count * posting_bytes(count, pages->rows, pages->rows_per_page);
+	double		head = sizeof(IndexTupleData) + width + (pages->multicolumn ? 2 : 0);
+	double		tuple = head + sizeof(ItemPointerData) + 2 + list;
+
+	if (tuple > GinMaxItemSize)
+	{
+		/* Segments of some 256 bytes have a header of 8. */
+		double		leaves = ceil(list * 264 / 256 / GinDataPageMaxDataSize);
+
+		pages->data_pages += times * (leaves > 1 ? leaves + 1 : 1);
+		tuple = head;
+	}
+	pages->entry_bytes += times * (tuple + (MAXIMUM_ALIGNOF - 1) / 2.0 + sizeof(ItemIdData));
+}
+
+/* Distinct entries of the whole table (Haas and Stokes, as ANALYZE does). */
+static double
+all_distinct(double seen, double once, double sampled, double total)
+{
+	double		denominator;
+
+	if (sampled <= 0 || sampled >= total)
+		return seen;
+	denominator = sampled - once + once * sampled / total;
+	return Min(Max(sampled * seen / Max(denominator, 1), seen), total);
+}
+
+static void
+gin_pages(const Counting *counting, GinPages *pages, HoneIndexPlace *place)
+{
+	double		scale = place->tuples / counting->row;
+	double		total = counting->postings * scale;
+	double		seen = hash_get_num_entries(counting->seen);
+	double		once = 0;
+	double		once_width = 0;
+	double		distinct;
+	double		batches;
+	double		entry_pages;
+	HASH_SEQ_STATUS status;
+	SeenEntry  *entry;
+
+	hash_seq_init(&status, counting->seen);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->rows == 1 && scale > 1)
+		{
+			once++;
+			once_width += entry->width;
+		}
+		else
+			add_entries(pages, 1, entry->width, entry->rows * Max(scale, 1));
+	}
+
+	/* Those seen once stand for all that were not seen. */
+	distinct = all_distinct(seen, once, counting->postings, total);
+	if (once > 0)
+	{
+		double		rare = Max(distinct - (seen - once), once);
+
+		add_entries(pages, rare, once_width / once, Max(once * scale / rare, 1));
+	}
+
+	/*
+	 * The build inserts sorted batches of what fits in maintenance_work_mem.
+	 * In order, page splits leave the left half behind; later batches fill it.
+	 */
+	batches = (distinct * 96 + total * 8) / (maintenance_work_mem * 1024.0);
+	entry_pages = ceil(pages->entry_bytes /
+					   ((BLCKSZ - SizeOfPageHeaderData - 8) *
+						(batches > 1.5 ? FILL_MANY_BATCHES : FILL_ONE_BATCH)));
+	place->pages = 2 + entry_pages + ceil(entry_pages / 150) + pages->data_pages;
+}
+
+/* Nothing may be read: ten entries a row, of the column's width together. */
+static void
+guess_pages(const HoneIndex *index, HoneIndexPlace *place, RelOptInfo *rel)
+{
+	double		width = 0;
+
+	for (int i = 0; i < index->ncolumns; i++)
+	{
+		if (place->keys[i] > 0)
+			width += Max(get_attavgwidth(place->relid, place->keys[i]), 32);
+		else
+			width += 32;
+	}
+	place->pages = 2 + ceil(place->tuples * (10 * 3 + width / 10) / BLCKSZ);
+	place->pages = Min(place->pages, 2.0 * rel->pages + 10);
+}
+
+void
+hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *place,
+						 RelOptInfo *rel, List *columns)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "pg_hone gin sample",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Counting	counting = {0};
+	GinPages	pages = {0};
+	int			nplaces = list_length(index->details->places);
+
+	counting.index = index;
+	counting.seen = make_seen();
+	counting.row_context = AllocSetContextCreate(context, "pg_hone gin row",
+												 ALLOCSET_DEFAULT_SIZES);
+	counting.extractors = palloc0(sizeof(Extractor) * index->ncolumns);
+	for (int i = 0; i < index->ncolumns; i++)
+		make_extractor(&counting.extractors[i], index, i, exprType(list_nth(columns, i)));
+
+	place->tree_height = -1;	/* what the core says of any GIN index */
+	pages.rows = place->rel_tuples;
+	pages.rows_per_page = place->rel_tuples / Max(rel->pages, 1);
+	pages.multicolumn = index->ncolumns > 1;
+
+	if (hone_whatif_sample(index, place, columns, Max(SAMPLE_ROWS / nplaces, 300),
+						   count_row, &counting) > 0)
+		gin_pages(&counting, &pages, place);
+	else
+		guess_pages(index, place, rel);
+
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
+}
