@@ -14,6 +14,7 @@
 #endif
 
 #include "access/attmap.h"
+#include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
@@ -132,6 +133,19 @@ hone_add_rte_permissions(Query *query, RangeTblEntry *rte)
 #else
 	(void) query;
 	(void) rte;
+#endif
+}
+
+/* 17 moved the statistics target; -1 is the default. */
+static inline void
+hone_set_statistics_target(VacAttrStats *stats, int target)
+{
+#if PG_VERSION_NUM >= 170000
+	stats->attstattarget = target;
+#else
+	stats->attr = (Form_pg_attribute) palloc0(ATTRIBUTE_FIXED_PART_SIZE);
+	stats->attr->atttypid = stats->attrtypid;
+	stats->attr->attstattarget = target;
 #endif
 }
 

@@ -90,7 +90,10 @@ extern void hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *pla
 /* sample.c: a reader returns whether it wants more. */
 typedef bool (*HoneSampleReader) (HeapTuple tuple, TupleDesc desc, void *arg);
 extern int	hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place,
-							   List *columns, int rows, HoneSampleReader reader,
-							   void *arg);
+							   List *columns, bool indexed_only, int rows,
+							   HoneSampleReader reader, void *arg);
+
+/* exprstats.c */
+extern void hone_whatif_analyse_expressions(HoneIndex *index);
 
 #endif							/* HONE_WHATIF_DETAILS_H */

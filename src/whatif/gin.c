@@ -34,7 +34,10 @@
 #define SAMPLE_BYTES (32.0 * 1024 * 1024)
 #define SAMPLE_ENTRIES 500000
 
-/* Tuples of entry pages when built from sorted batches: see gin_pages(). */
+/*
+ * How full entry pages are. Inserted in order, page splits leave the left half
+ * behind for good; later batches fill it.
+ */
 #define FILL_ONE_BATCH 0.53
 #define FILL_MANY_BATCHES 0.70
 
@@ -245,62 +248,80 @@ add_entries(GinPages *pages, double times, double width, double count)
 	pages->entry_bytes += times * (tuple + (MAXIMUM_ALIGNOF - 1) / 2.0 + sizeof(ItemIdData));
 }
 
-/* Distinct entries of the whole table (Haas and Stokes, as ANALYZE does). */
-static double
-all_distinct(double seen, double once, double sampled, double total)
+/*
+ * Distinct entries of the whole table, as ANALYZE estimates values (Haas and
+ * Stokes), among those seen seldom: an estimate over all of them would let the
+ * frequent ones hide how many rare ones there are.
+ */
+typedef struct Rare
 {
-	double		denominator;
+	double		seen;
+	double		once;
+	double		rows;			/* sum of the counts */
+	double		width;			/* sum over the ones seen once */
+} Rare;
 
-	if (sampled <= 0 || sampled >= total)
-		return seen;
-	denominator = sampled - once + once * sampled / total;
-	return Min(Max(sampled * seen / Max(denominator, 1), seen), total);
+#define SELDOM 8
+
+static double
+all_distinct(const Rare *rare, double scale)
+{
+	double		total = rare->rows * scale;
+	double		denominator = rare->rows - rare->once + rare->once / scale;
+
+	return Min(Max(rare->rows * rare->seen / Max(denominator, 1), rare->seen), total);
+}
+
+/* Entry pages are inserted into in sorted batches of maintenance_work_mem. */
+static double
+entry_pages(double bytes, double distinct, double postings)
+{
+	double		batches = (distinct * 96 + postings * 8) / (maintenance_work_mem * 1024.0);
+	double		fill = batches > 1.5 ? FILL_MANY_BATCHES : FILL_ONE_BATCH;
+	double		leaves = ceil(bytes / ((BLCKSZ - SizeOfPageHeaderData -
+										MAXALIGN(sizeof(GinPageOpaqueData))) * fill));
+
+	return leaves + ceil(leaves / 150);
 }
 
 static void
 gin_pages(const Counting *counting, GinPages *pages, HoneIndexPlace *place)
 {
-	double		scale = place->tuples / counting->row;
-	double		total = counting->postings * scale;
-	double		seen = hash_get_num_entries(counting->seen);
-	double		once = 0;
-	double		once_width = 0;
-	double		distinct;
-	double		batches;
-	double		entry_pages;
+	double		scale = Max(place->tuples / counting->row, 1);
+	double		distinct = hash_get_num_entries(counting->seen);
+	Rare		rare = {0};
 	HASH_SEQ_STATUS status;
 	SeenEntry  *entry;
 
 	hash_seq_init(&status, counting->seen);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
+		if (entry->rows < SELDOM)
+		{
+			rare.seen++;
+			rare.rows += entry->rows;
+		}
 		if (entry->rows == 1 && scale > 1)
 		{
-			once++;
-			once_width += entry->width;
+			rare.once++;
+			rare.width += entry->width;
 		}
 		else
-			add_entries(pages, 1, entry->width, entry->rows * Max(scale, 1));
+			add_entries(pages, 1, entry->width, entry->rows * scale);
 	}
 
 	/* Those seen once stand for all that were not seen. */
-	distinct = all_distinct(seen, once, counting->postings, total);
-	if (once > 0)
+	if (rare.once > 0)
 	{
-		double		rare = Max(distinct - (seen - once), once);
+		double		unseen = all_distinct(&rare, scale) - rare.seen;
+		double		times = rare.once + unseen;
 
-		add_entries(pages, rare, once_width / once, Max(once * scale / rare, 1));
+		distinct += unseen;
+		add_entries(pages, times, rare.width / rare.once,
+					Max(rare.once * scale / times, 1));
 	}
-
-	/*
-	 * The build inserts sorted batches of what fits in maintenance_work_mem.
-	 * In order, page splits leave the left half behind; later batches fill it.
-	 */
-	batches = (distinct * 96 + total * 8) / (maintenance_work_mem * 1024.0);
-	entry_pages = ceil(pages->entry_bytes /
-					   ((BLCKSZ - SizeOfPageHeaderData - 8) *
-						(batches > 1.5 ? FILL_MANY_BATCHES : FILL_ONE_BATCH)));
-	place->pages = 2 + entry_pages + ceil(entry_pages / 150) + pages->data_pages;
+	place->pages = 2 + pages->data_pages +
+		entry_pages(pages->entry_bytes, distinct, counting->postings * scale);
 }
 
 /* Nothing may be read: ten entries a row, of the column's width together. */
@@ -345,8 +366,8 @@ hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *place,
 	pages.rows_per_page = place->rel_tuples / Max(rel->pages, 1);
 	pages.multicolumn = index->ncolumns > 1;
 
-	if (hone_whatif_sample(index, place, columns, Max(SAMPLE_ROWS / nplaces, 300),
-						   count_row, &counting) > 0)
+	if (hone_whatif_sample(index, place, columns, true,
+						   Max(SAMPLE_ROWS / nplaces, 300), count_row, &counting) > 0)
 		gin_pages(&counting, &pages, place);
 	else
 		guess_pages(index, place, rel);

@@ -86,14 +86,14 @@ fetch_batches(const char *sql, HoneSampleReader reader, void *arg)
 }
 
 /*
- * Hand about `rows` rows that belong in the index, columns evaluated, to the
- * reader, until it returns false. Returns how many it got; -1 if nothing may
+ * Hand about `rows` rows of the table (or of them, those that belong in the
+ * index), columns evaluated, to the reader, until it returns false. Returns how many it got; -1 if nothing may
  * be read. The reader must not allocate in the current context what is to
  * stay.
  */
 int
 hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place, List *columns,
-				   int rows, HoneSampleReader reader, void *arg)
+				   bool indexed_only, int rows, HoneSampleReader reader, void *arg)
 {
 	char	   *sql;
 	int			level;
@@ -107,7 +107,8 @@ hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place, List *co
 	level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	sql = sample_query(place->relid, columns, place->predicate, place->rel_tuples, rows);
+	sql = sample_query(place->relid, columns, indexed_only ? place->predicate : NIL,
+					   place->rel_tuples, rows);
 	SPI_connect();
 	result = fetch_batches(sql, reader, arg);
 	SPI_finish();

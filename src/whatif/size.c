@@ -15,6 +15,7 @@
 
 #include <math.h>
 
+#include "access/detoast.h"
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "catalog/pg_am.h"
@@ -66,15 +67,87 @@ hone_whatif_lone_relation(Oid relid, PlannerInfo **root_out)
 	return build_simple_rel(root, 1, NULL);
 }
 
+#define WIDTHS 16
+
 /* What we need to know of one column of an index. */
 typedef struct ColumnFigures
 {
 	double		ndistinct;
 	double		null_frac;
-	double		width;
-	bool		varying;		/* width differs from row to row */
+	int			widths[WIDTHS]; /* a sample, at equal distances in the order of values */
+	bool		aligned;		/* always, not only when long */
 	char		align;
 } ColumnFigures;
+
+/* As stored in an index: the length word is one byte when that is enough. */
+static int
+stored_width(Datum value, int16 len)
+{
+	Size		size;
+
+	if (len == -2)
+		return strlen(DatumGetCString(value)) + 1;
+	size = toast_raw_datum_size(value) - VARHDRSZ;
+	return size + (size + VARHDRSZ_SHORT <= VARATT_SHORT_MAX ? VARHDRSZ_SHORT : VARHDRSZ);
+}
+
+/*
+ * Widths of a varying column: of its most common values and of its histogram's
+ * bounds, in proportion; the average for lack of either.
+ */
+static void
+sample_widths(ColumnFigures *figures, VariableStatData *vardata, int16 len, int average)
+{
+	AttStatsSlot mcv = {0};
+	AttStatsSlot histogram = {0};
+	double		common = 0;
+	double		position = 0;
+	int			next = 0;
+
+	if (HeapTupleIsValid(vardata->statsTuple) && vardata->acl_ok)
+	{
+		(void) get_attstatsslot(&mcv, vardata->statsTuple, STATISTIC_KIND_MCV,
+								InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS);
+		(void) get_attstatsslot(&histogram, vardata->statsTuple,
+								STATISTIC_KIND_HISTOGRAM, InvalidOid,
+								ATTSTATSSLOT_VALUES);
+	}
+	for (int i = 0; i < mcv.nnumbers; i++)
+		common += mcv.numbers[i];
+
+	for (int i = 0; i < WIDTHS; i++)
+	{
+		double		want = (i + 0.5) / WIDTHS * (1 - figures->null_frac);
+		double		rest = (want - common) / Max(1 - figures->null_frac - common, 1e-6);
+
+		figures->widths[i] = average;
+		if (want < common)
+		{
+			while (next < mcv.nvalues - 1 && position + mcv.numbers[next] < want)
+				position += mcv.numbers[next++];
+			figures->widths[i] = stored_width(mcv.values[next], len);
+		}
+		else if (histogram.nvalues > 0)
+			figures->widths[i] =
+				stored_width(histogram.values[Min((int) (rest * histogram.nvalues),
+												  histogram.nvalues - 1)], len);
+	}
+	free_attstatsslot(&mcv);
+	free_attstatsslot(&histogram);
+}
+
+static void
+examine_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats,
+			   VariableStatData *vardata)
+{
+	examine_variable(root, expr, 0, vardata);
+	if (!HeapTupleIsValid(vardata->statsTuple) && sample_stats != NULL)
+	{
+		vardata->statsTuple = sample_stats;
+		vardata->freefunc = hone_whatif_keep_stats;
+		vardata->acl_ok = true;
+	}
+}
 
 static void
 figure_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats, double rows,
@@ -84,34 +157,33 @@ figure_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats, double rows
 	bool		isdefault;
 	int16		len;
 	bool		byval;
-	double		width = 0;
+	int			average = 0;
 
 	get_typlenbyvalalign(exprType(expr), &len, &byval, &figures->align);
 	figures->null_frac = 0;
-	figures->varying = len < 0;
+	figures->aligned = len > 0;
 
-	examine_variable(root, expr, 0, &vardata);
-	if (!HeapTupleIsValid(vardata.statsTuple) && sample_stats != NULL)
-	{
-		vardata.statsTuple = sample_stats;
-		vardata.freefunc = hone_whatif_keep_stats;
-	}
+	examine_column(root, expr, sample_stats, &vardata);
 	figures->ndistinct = get_variable_numdistinct(&vardata, &isdefault);
-	if (isdefault && !HeapTupleIsValid(vardata.statsTuple))
+	if (isdefault)
 		figures->ndistinct = Max(rows / 10, Min(rows, figures->ndistinct));
 	if (HeapTupleIsValid(vardata.statsTuple))
 	{
 		Form_pg_statistic stats = (Form_pg_statistic) GETSTRUCT(vardata.statsTuple);
 
 		figures->null_frac = stats->stanullfrac;
-		width = stats->stawidth;
+		average = stats->stawidth;
 	}
-	ReleaseVariableStats(vardata);
-
+	if (average <= 0)
+		average = get_typavgwidth(exprType(expr), exprTypmod(expr));
 	if (len > 0)
-		figures->width = len;
+	{
+		for (int i = 0; i < WIDTHS; i++)
+			figures->widths[i] = len;
+	}
 	else
-		figures->width = width > 0 ? width : get_typavgwidth(exprType(expr), exprTypmod(expr));
+		sample_widths(figures, &vardata, len, average);
+	ReleaseVariableStats(vardata);
 }
 
 /* Expected distinct values among n rows drawn from ndistinct equally likely ones. */
@@ -123,28 +195,45 @@ distinct_in(double n, double ndistinct)
 	return Max(1.0, ndistinct * -expm1(-n / ndistinct));
 }
 
-/* Bytes of one key, header included, on average. */
+/* Distinct values left when n of all rows are taken at random. */
+static double
+distinct_left(double n, double rows, double ndistinct)
+{
+	if (n >= rows || n <= 0 || ndistinct <= 0)
+		return ndistinct;
+	return ndistinct * -expm1(rows / ndistinct * log1p(-n / rows));
+}
+
+/*
+ * Bytes of one key, header included, on average over made-up rows that combine
+ * the columns' widths (in different orders, as if independent).
+ */
 static double
 key_bytes(const ColumnFigures *columns, int ncolumns)
 {
-	double		fixed = 0;
-	bool		varying = false;
+	double		sum = 0;
 	double		no_nulls = 1;
 
-	for (int i = 0; i < ncolumns; i++)
+	for (int row = 0; row < WIDTHS; row++)
 	{
-		/* Short varlena values are not aligned. */
-		if (!columns[i].varying)
-			fixed = att_align_nominal((long) ceil(fixed), columns[i].align);
-		fixed += columns[i].width * (1 - columns[i].null_frac);
-		no_nulls *= 1 - columns[i].null_frac;
-		varying |= columns[i].varying;
+		Size		size = 0;
+
+		for (int i = 0; i < ncolumns; i++)
+		{
+			int			width = columns[i].widths[row * (2 * i + 1) % WIDTHS];
+
+			/* Short varlena values are not aligned. */
+			if (columns[i].aligned || width > VARATT_SHORT_MAX)
+				size = att_align_nominal(size, columns[i].align);
+			size += width;
+		}
+		sum += MAXALIGN(sizeof(IndexTupleData) + size);
 	}
 
 	/* A tuple with a null also has a bitmap: 8 more bytes when aligned. */
-	fixed += sizeof(IndexTupleData) + 8 * (1 - no_nulls);
-	return varying ? fixed + (MAXIMUM_ALIGNOF - 1) / 2.0 :
-		MAXALIGN((long) ceil(fixed));
+	for (int i = 0; i < ncolumns; i++)
+		no_nulls *= 1 - columns[i].null_frac;
+	return sum / WIDTHS + (ncolumns > 1 ? 8 * (1 - no_nulls) : 0);
 }
 
 static bool
@@ -169,9 +258,9 @@ can_deduplicate(const HoneIndex *index)
 	return true;
 }
 
-/* Leaf bytes, line pointers included, of `count` rows with the same key. */
+/* Leaf bytes, line pointers included, of a whole number of rows with one key. */
 static double
-group_bytes(double count, double key, bool deduplicate)
+whole_group_bytes(double count, double key)
 {
 	double		most = floor((MAXALIGN_DOWN(BLCKSZ / 10) - sizeof(ItemIdData) - key) /
 							 sizeof(ItemPointerData));
@@ -179,17 +268,28 @@ group_bytes(double count, double key, bool deduplicate)
 	double		rest;
 	double		full;
 
-	if (!deduplicate || count <= 1 || most <= 1)
+	if (count <= 1 || most <= 1)
 		return count * (key + sizeof(ItemIdData));
 	lists = floor(count / most);
 	rest = count - lists * most;
 	full = MAXALIGN((long) (key + most * sizeof(ItemPointerData))) + sizeof(ItemIdData);
 	if (rest <= 1)
 		return lists * full + rest * (key + sizeof(ItemIdData));
+	return lists * full + sizeof(ItemIdData) +
+		MAXALIGN((long) (key + rest * sizeof(ItemPointerData)));
+}
 
-	/* The remainder is rounded up to alignment, half of it on average. */
-	return lists * full + key + rest * sizeof(ItemPointerData) +
-		(MAXIMUM_ALIGNOF - 2) / 2.0 + sizeof(ItemIdData);
+/* The same for groups of a fractional size: some are smaller, some larger. */
+static double
+group_bytes(double count, double key, bool deduplicate)
+{
+	double		below = floor(count);
+	double		above = count - below;
+
+	if (!deduplicate || count <= 1)
+		return count * (key + sizeof(ItemIdData));
+	return (1 - above) * whole_group_bytes(below, key) +
+		above * whole_group_bytes(below + 1, key);
 }
 
 /*
@@ -197,8 +297,9 @@ group_bytes(double count, double key, bool deduplicate)
  * counted one by one, because a group's bytes are not proportional to its size.
  */
 static double
-leaf_bytes(PlannerInfo *root, Node *only_column, double tuples, double ndistinct,
-		   double null_frac, double key, bool deduplicate)
+leaf_bytes(PlannerInfo *root, Node *only_column, HeapTuple sample_stats,
+		   double tuples, double ndistinct, double null_frac, double key,
+		   bool deduplicate)
 {
 	double		rest = tuples * (1 - null_frac);
 	double		groups = ndistinct;
@@ -216,7 +317,7 @@ leaf_bytes(PlannerInfo *root, Node *only_column, double tuples, double ndistinct
 		VariableStatData vardata;
 		AttStatsSlot slot;
 
-		examine_variable(root, only_column, 0, &vardata);
+		examine_column(root, only_column, sample_stats, &vardata);
 		if (HeapTupleIsValid(vardata.statsTuple) && vardata.acl_ok &&
 			get_attstatsslot(&slot, vardata.statsTuple, STATISTIC_KIND_MCV,
 							 InvalidOid, ATTSTATSSLOT_NUMBERS))
@@ -261,12 +362,20 @@ btree_pages(const HoneIndex *index, HoneIndexPlace *place, double bytes, double 
 	}
 }
 
+static HeapTuple
+sampled(const HoneIndex *index, int column)
+{
+	return index->details->stats ? index->details->stats[column] : NULL;
+}
+
 static void
 estimate_btree(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
 			   List *columns)
 {
 	ColumnFigures figures[INDEX_MAX_KEYS];
-	double		ndistinct = 1;
+	double		combinations = 1;
+	double		most = 1;		/* of one column */
+	double		ndistinct;
 	double		key;
 	double		bytes;
 	bool		single = index->ncolumns == 1;
@@ -275,27 +384,41 @@ estimate_btree(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
 
 	foreach(lc, columns)
 	{
-		figure_column(root, lfirst(lc),
-					  index->details->stats ? index->details->stats[i] : NULL,
-					  place->rel_tuples, &figures[i]);
+		figure_column(root, lfirst(lc), sampled(index, i), place->rel_tuples, &figures[i]);
 		if (i < index->nkeycolumns)
-			ndistinct *= Max(figures[i].ndistinct, 1) + (figures[i].null_frac > 0 && !single);
+		{
+			ndistinct = figures[i].ndistinct;
+			if (figures[i].null_frac > 0 && !single)
+				ndistinct++;
+			combinations *= Max(ndistinct, 1);
+			most = Max(most, ndistinct);
+		}
 		i++;
 	}
 
-	/* Of the combinations that are possible, those that n rows would show. */
+	/* Of the combinations that are possible, those that the rows would show. */
+	ndistinct = combinations;
 	if (index->nkeycolumns > 1)
-		ndistinct = distinct_in(place->tuples, ndistinct);
-	else if (place->tuples < place->rel_tuples)
-		ndistinct = Min(ndistinct,
-						ndistinct * -expm1(-place->tuples / Max(ndistinct, 1)));
+		ndistinct = Max(distinct_in(place->rel_tuples, combinations), most);
+	ndistinct = distinct_left(place->tuples, place->rel_tuples,
+							  Min(ndistinct, place->rel_tuples));
 	ndistinct = Max(Min(ndistinct, place->tuples), 1);
 
 	key = key_bytes(figures, index->ncolumns);
-	bytes = leaf_bytes(root, single ? linitial(columns) : NULL, place->tuples,
-					   ndistinct, single ? figures[0].null_frac : 0, key,
-					   can_deduplicate(index));
+	bytes = leaf_bytes(root, single ? linitial(columns) : NULL, sampled(index, 0),
+					   place->tuples, ndistinct, single ? figures[0].null_frac : 0,
+					   key, can_deduplicate(index));
 	btree_pages(index, place, bytes, key);
+}
+
+/* Rows first: the sample of expressions wants to know them. */
+static void
+count_rows(HoneIndexPlace *place)
+{
+	PlannerInfo *root;
+	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
+
+	place->rel_tuples = rel->tuples;
 }
 
 static void
@@ -305,8 +428,7 @@ estimate_place(const HoneIndex *index, HoneIndexPlace *place)
 	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
 	List	   *columns = hone_whatif_index_columns(place, index->ncolumns, 1);
 
-	place->rel_tuples = rel->tuples;
-	place->tuples = rel->tuples;
+	place->tuples = place->rel_tuples;
 	if (place->predicate != NIL)
 		place->tuples *= clauselist_selectivity(root, place->predicate, 0,
 												JOIN_INNER, NULL);
@@ -316,32 +438,40 @@ estimate_place(const HoneIndex *index, HoneIndexPlace *place)
 		estimate_btree(index, place, root, columns);
 }
 
-void
-hone_whatif_estimate_size(HoneIndex *index)
+static void
+estimate_places(HoneIndex *index)
 {
 	double		pages = 0;
 	ListCell   *lc;
 
+	foreach(lc, index->details->places)
+		count_rows(lfirst(lc));
+	hone_whatif_analyse_expressions(index);
+	foreach(lc, index->details->places)
+	{
+		HoneIndexPlace *place = lfirst(lc);
+
+		estimate_place(index, place);
+		pages += place->pages;
+		index->tuples += place->tuples;
+		index->tree_height = Max(index->tree_height, place->tree_height);
+	}
+	index->pages = (BlockNumber) Min(pages, (double) MaxBlockNumber);
+	index->size_bytes = (int64) pages * BLCKSZ;
+}
+
+void
+hone_whatif_estimate_size(HoneIndex *index)
+{
 	/* Not to be answered by indexes of a question that is being asked. */
 	hone_whatif_push(NULL);
 	PG_TRY();
 	{
-		foreach(lc, index->details->places)
-		{
-			HoneIndexPlace *place = lfirst(lc);
-
-			estimate_place(index, place);
-			pages += place->pages;
-			index->tuples += place->tuples;
-			index->tree_height = Max(index->tree_height, place->tree_height);
-		}
+		estimate_places(index);
 	}
 	PG_FINALLY();
 	{
 		hone_whatif_pop();
 	}
 	PG_END_TRY();
-
-	index->pages = (BlockNumber) Min(pages, (double) MaxBlockNumber);
-	index->size_bytes = (int64) pages * BLCKSZ;
 }
