@@ -70,6 +70,10 @@ extern void hone_whatif_pop(void);
 extern void hone_whatif_count_call(void);
 extern void hone_whatif_keep_stats(HeapTuple tuple);
 
+/* plan.c: errors between the two belong to this text. */
+extern void hone_whatif_push_text(ErrorContextCallback *context, const char *text);
+extern void hone_whatif_pop_text(ErrorContextCallback *context);
+
 /* inject.c */
 extern void hone_whatif_inject(Oid relid, RelOptInfo *rel, List *create);
 extern void hone_whatif_remove(RelOptInfo *rel, List *hide);

@@ -74,13 +74,12 @@ parse_create_index(const char *text)
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("expected exactly one CREATE INDEX statement, got %d",
-						list_length(statements)),
-				 errdetail("The text is \"%s\".", text)));
+						list_length(statements))));
 	raw = linitial_node(RawStmt, statements);
 	if (!IsA(raw->stmt, IndexStmt))
 		ereport(ERROR,
 				(errcode(ERRCODE_SYNTAX_ERROR),
-				 errmsg("not a CREATE INDEX statement: \"%s\"", text)));
+				 errmsg("not a CREATE INDEX statement")));
 	stmt = castNode(IndexStmt, raw->stmt);
 	if (stmt->unique)
 		ereport(ERROR,
@@ -145,12 +144,13 @@ take_column(HoneIndex *index, HoneIndexPlace *place, int i, IndexElem *elem,
 	}
 	else
 	{
-		*type = exprType(expr);
-		*collation = exprCollation(expr);
+		/* These are not even transformed. */
 		if (i >= index->nkeycolumns)
 			ereport(ERROR,
 					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 					 errmsg("expressions are not supported in included columns")));
+		*type = exprType(expr);
+		*collation = exprCollation(expr);
 		while (IsA(expr, CollateExpr))
 			expr = (Node *) ((CollateExpr *) expr)->arg;
 		if (IsA(expr, Var) && ((Var *) expr)->varattno != InvalidAttrNumber)
@@ -447,11 +447,15 @@ allocate_index(const IndexStmt *stmt)
 HoneIndex *
 hone_whatif_index(const char *create_index)
 {
-	IndexStmt  *stmt = parse_create_index(create_index);
-	HoneIndex  *index = allocate_index(stmt);
+	ErrorContextCallback context;
+	IndexStmt  *stmt;
+	HoneIndex  *index;
 	HoneIndexPlace *place = palloc0(sizeof(HoneIndexPlace));
 	Relation	rel;
 
+	hone_whatif_push_text(&context, create_index);
+	stmt = parse_create_index(create_index);
+	index = allocate_index(stmt);
 	take_access_method(index, stmt);
 	index->relid = RangeVarGetRelid(stmt->relation, AccessShareLock, false);
 	rel = table_open(index->relid, NoLock);
@@ -470,5 +474,6 @@ hone_whatif_index(const char *create_index)
 	index->definition = hone_whatif_definition(index, place->keys);
 	index->fakeoid = next_fake_oid();
 	hone_whatif_estimate_size(index);
+	hone_whatif_pop_text(&context);
 	return index;
 }

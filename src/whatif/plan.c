@@ -29,6 +29,37 @@
 #include "base/compat.h"
 #include "whatif/details.h"
 
+/* The position in an error is one in our text, not in the caller's. */
+static void
+point_at_text(void *text)
+{
+	int			position = geterrposition();
+
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(text);
+	}
+	else
+		errcontext("what-if text \"%s\"", (char *) text);
+}
+
+void
+hone_whatif_push_text(ErrorContextCallback *context, const char *text)
+{
+	context->callback = point_at_text;
+	context->arg = unconstify(char *, text);
+	context->previous = error_context_stack;
+	error_context_stack = context;
+}
+
+void
+hone_whatif_pop_text(ErrorContextCallback *context)
+{
+	error_context_stack = context->previous;
+}
+
 static RawStmt *
 parse_one(const char *statement)
 {
@@ -74,11 +105,16 @@ List *
 hone_whatif_analyze(const char *statement, const Oid *param_types, int nparams,
 					Oid **param_types_out, int *nparams_out)
 {
-	RawStmt    *raw = parse_one(statement);
+	ErrorContextCallback context;
+	RawStmt    *raw;
 	ParseState *pstate = make_parsestate(NULL);
 	Query	   *query;
+	List	   *queries;
 	Oid		   *types = NULL;
 	int			ntypes = 0;
+
+	hone_whatif_push_text(&context, statement);
+	raw = parse_one(statement);
 
 	if (param_types != NULL && nparams > 0)
 	{
@@ -101,9 +137,11 @@ hone_whatif_analyze(const char *statement, const Oid *param_types, int nparams,
 				 errmsg("statements that create a table cannot be planned"),
 				 errhint("Leave out the INTO clause.")));
 
+	queries = QueryRewrite(query);
+	hone_whatif_pop_text(&context);
 	*param_types_out = types;
 	*nparams_out = ntypes;
-	return QueryRewrite(query);
+	return queries;
 }
 
 ParamListInfo
