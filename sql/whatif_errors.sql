@@ -112,7 +112,7 @@ RESET ROLE;
 -- row security: the policy's condition is planned, and the table is not sampled
 GRANT SELECT ON secret TO whatif_reader;
 ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
-CREATE POLICY own ON secret USING (owner_name = current_user::text);
+CREATE POLICY own ON secret USING (owner_name = current_user::text COLLATE "default");
 CREATE FUNCTION witness(x int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
 $$ BEGIN RAISE WARNING 'saw a row'; RETURN x; END $$;
 SET ROLE whatif_reader;
