@@ -122,6 +122,19 @@ SELECT size_bytes > 0 AS sized FROM hone.what_if('SELECT 1', '{CREATE INDEX ON s
 SELECT size_bytes > 0 AS sized FROM hone.what_if('SELECT 1', '{CREATE INDEX ON secret USING gin ((ARRAY[witness(x)]))}');
 RESET ROLE;
 
+-- partitions the caller may only read through their parent
+CREATE TABLE parted (a int, b int, tags int[]) PARTITION BY RANGE (a);
+CREATE TABLE parted_1 PARTITION OF parted FOR VALUES FROM (0) TO (100000);
+INSERT INTO parted SELECT i, i, ARRAY[i] FROM generate_series(1, 20000) i;
+ANALYZE parted;
+GRANT SELECT ON parted TO whatif_reader;
+SET ROLE whatif_reader;
+SELECT indexes_used FROM hone.what_if('SELECT * FROM parted WHERE b = 7', '{CREATE INDEX ON parted (b)}');
+SELECT size_bytes > 0 AS sized FROM hone.what_if('SELECT 1', '{CREATE INDEX ON parted (witness(b))}');
+SELECT indexes_used, size_bytes > 0 AS sized FROM hone.what_if('SELECT * FROM parted WHERE tags @> ARRAY[7]', '{CREATE INDEX ON parted USING gin (tags)}');
+SELECT hone.what_if('SELECT * FROM parted_1', '{CREATE INDEX ON parted (b)}');
+RESET ROLE;
+
 -- rules that make more than one query, or none
 CREATE TABLE logged (a int);
 CREATE TABLE log (a int);

@@ -34,6 +34,11 @@
 #define SAMPLE_BYTES (32.0 * 1024 * 1024)
 #define SAMPLE_ENTRIES 500000
 
+#define STRATA_COLUMNS 4
+#define STRATA_POSITIONS 16
+#define STRATA_WIDTHS 16
+#define STRATA (STRATA_COLUMNS * STRATA_POSITIONS * STRATA_WIDTHS)
+
 /*
  * How full entry pages are. Inserted in order, page splits leave the left half
  * behind for good; later batches fill it.
@@ -47,6 +52,7 @@ typedef struct SeenEntry
 	int			rows;			/* rows of the sample that have it */
 	int			last_row;
 	int			width;
+	int			stratum;
 } SeenEntry;
 
 /* How values of one column become entries. */
@@ -118,8 +124,21 @@ typedef struct Counting
 	double		bytes;			/* looked at */
 } Counting;
 
+/*
+ * The number of distinct values can be estimated for values of one kind: a
+ * request's id and its region in the same document are not. What we have to
+ * tell kinds apart is where in its row's list of entries an entry stood (the
+ * fields of a jsonb come in a fixed order), and its width.
+ */
+static int
+stratum_of(int column, int position, int width)
+{
+	return ((column % STRATA_COLUMNS) * STRATA_POSITIONS +
+			Min(position, STRATA_POSITIONS - 1)) * STRATA_WIDTHS + width % STRATA_WIDTHS;
+}
+
 static void
-count_entry(Counting *counting, int column, uint32 hash, int width)
+count_entry(Counting *counting, int column, int position, uint32 hash, int width)
 {
 	uint64		key = ((uint64) column << 32) | hash;
 	bool		found;
@@ -130,6 +149,7 @@ count_entry(Counting *counting, int column, uint32 hash, int width)
 		entry->rows = 0;
 		entry->last_row = -1;
 		entry->width = width;
+		entry->stratum = stratum_of(column, position, width);
 	}
 	if (entry->last_row == counting->row)
 		return;					/* twice in one row is stored once */
@@ -167,13 +187,13 @@ count_value(Counting *counting, int column, Datum value)
 
 	/* A value without entries still has a place in the index. */
 	if (entries == NULL || nentries <= 0)
-		count_entry(counting, column, 1, 0);
+		count_entry(counting, column, 0, 1, 0);
 	for (int i = 0; entries != NULL && i < nentries; i++)
 	{
 		if (null_flags != NULL && null_flags[i])
-			count_entry(counting, column, 2, 0);
+			count_entry(counting, column, i, 2, 0);
 		else
-			count_entry(counting, column,
+			count_entry(counting, column, i,
 						datum_image_hash(entries[i], extractor->key_byval,
 										 extractor->key_len),
 						entry_width(extractor, entries[i]));
@@ -192,7 +212,7 @@ count_row(HeapTuple tuple, TupleDesc desc, void *arg)
 		Datum		value = heap_getattr(tuple, i + 1, desc, &isnull);
 
 		if (isnull)
-			count_entry(counting, i, 0, 0);
+			count_entry(counting, i, 0, 0, 0);
 		else
 			count_value(counting, i, value);
 	}
@@ -250,8 +270,8 @@ add_entries(GinPages *pages, double times, double width, double count)
 
 /*
  * Distinct entries of the whole table, as ANALYZE estimates values (Haas and
- * Stokes), among those seen seldom: an estimate over all of them would let the
- * frequent ones hide how many rare ones there are.
+ * Stokes), in one stratum and among those seen seldom: an estimate over all of
+ * them would let the frequent ones hide how many rare ones there are.
  */
 typedef struct Rare
 {
@@ -272,6 +292,31 @@ all_distinct(const Rare *rare, double scale)
 	return Min(Max(rare->rows * rare->seen / Max(denominator, 1), rare->seen), total);
 }
 
+static void
+add_to_stratum(Rare *rare, const Rare *more)
+{
+	rare->seen += more->seen;
+	rare->once += more->once;
+	rare->rows += more->rows;
+	rare->width += more->width;
+}
+
+/* Those seen once stand for all that were not seen; returns how many those are. */
+static double
+add_unseen(GinPages *pages, const Rare *rare, double scale)
+{
+	double		unseen;
+	double		times;
+
+	if (rare->once <= 0)
+		return 0;
+	unseen = all_distinct(rare, scale) - rare->seen;
+	times = rare->once + unseen;
+	add_entries(pages, times, rare->width / rare->once,
+				Max(rare->once * scale / times, 1));
+	return unseen;
+}
+
 /* Entry pages are inserted into in sorted batches of maintenance_work_mem. */
 static double
 entry_pages(double bytes, double distinct, double postings)
@@ -289,37 +334,40 @@ gin_pages(const Counting *counting, GinPages *pages, HoneIndexPlace *place)
 {
 	double		scale = Max(place->tuples / counting->row, 1);
 	double		distinct = hash_get_num_entries(counting->seen);
-	Rare		rare = {0};
+	Rare	   *strata = palloc0(sizeof(Rare) * STRATA);
+	Rare		rest = {0};
 	HASH_SEQ_STATUS status;
 	SeenEntry  *entry;
 
 	hash_seq_init(&status, counting->seen);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
+		Rare	   *rare = &strata[entry->stratum];
+
 		if (entry->rows < SELDOM)
 		{
-			rare.seen++;
-			rare.rows += entry->rows;
+			rare->seen++;
+			rare->rows += entry->rows;
 		}
 		if (entry->rows == 1 && scale > 1)
 		{
-			rare.once++;
-			rare.width += entry->width;
+			rare->once++;
+			rare->width += entry->width;
 		}
 		else
 			add_entries(pages, 1, entry->width, entry->rows * scale);
 	}
 
-	/* Those seen once stand for all that were not seen. */
-	if (rare.once > 0)
+	/* Too few to say anything of their kind: together. */
+	for (int i = 0; i < STRATA; i++)
 	{
-		double		unseen = all_distinct(&rare, scale) - rare.seen;
-		double		times = rare.once + unseen;
-
-		distinct += unseen;
-		add_entries(pages, times, rare.width / rare.once,
-					Max(rare.once * scale / times, 1));
+		if (strata[i].rows < 0.02 * counting->row)
+			add_to_stratum(&rest, &strata[i]);
+		else
+			distinct += add_unseen(pages, &strata[i], scale);
 	}
+	distinct += add_unseen(pages, &rest, scale);
+
 	place->pages = 2 + pages->data_pages +
 		entry_pages(pages->entry_bytes, distinct, counting->postings * scale);
 }

@@ -271,6 +271,8 @@ hone_whatif_used(PlannedStmt *plan, const HoneConfiguration *configuration)
 	List	   *used = NIL;
 	ListCell   *lc;
 
+	if (configuration == NULL)
+		return NIL;
 	foreach(lc, configuration->create)
 	{
 		HoneIndex  *index = lfirst(lc);
@@ -281,7 +283,7 @@ hone_whatif_used(PlannedStmt *plan, const HoneConfiguration *configuration)
 	return used;
 }
 
-/* Under which no imagined index has its OID: those are made below it. */
+/* An imagined index has an OID that no relation has. */
 List *
 hone_whatif_used_real(PlannedStmt *plan)
 {
