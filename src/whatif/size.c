@@ -16,6 +16,7 @@
 #include <math.h>
 
 #include "access/detoast.h"
+#include "access/itup.h"
 #include "access/nbtree.h"
 #include "access/table.h"
 #include "catalog/pg_am.h"
@@ -24,6 +25,7 @@
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
+#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/rls.h"
 #include "utils/selfuncs.h"
@@ -73,7 +75,8 @@ hone_whatif_lone_relation(Oid relid, PlannerInfo **root_out)
 typedef struct ColumnFigures
 {
 	double		ndistinct;
-	double		null_frac;
+	double		null_frac;		/* in the index */
+	double		table_null_frac;
 	int			widths[WIDTHS]; /* a sample, at equal distances in the order of values */
 	bool		aligned;		/* always, not only when long */
 	char		align;
@@ -117,8 +120,9 @@ sample_widths(ColumnFigures *figures, VariableStatData *vardata, int16 len, int 
 
 	for (int i = 0; i < WIDTHS; i++)
 	{
-		double		want = (i + 0.5) / WIDTHS * (1 - figures->null_frac);
-		double		rest = (want - common) / Max(1 - figures->null_frac - common, 1e-6);
+		double		some = 1 - figures->table_null_frac;
+		double		want = (i + 0.5) / WIDTHS * some;
+		double		rest = (want - common) / Max(some - common, 1e-6);
 
 		figures->widths[i] = average;
 		if (want < common)
@@ -160,7 +164,7 @@ figure_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats, double rows
 	int			average = 0;
 
 	get_typlenbyvalalign(exprType(expr), &len, &byval, &figures->align);
-	figures->null_frac = 0;
+	figures->table_null_frac = 0;
 	figures->aligned = len > 0;
 
 	examine_column(root, expr, sample_stats, &vardata);
@@ -171,7 +175,7 @@ figure_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats, double rows
 	{
 		Form_pg_statistic stats = (Form_pg_statistic) GETSTRUCT(vardata.statsTuple);
 
-		figures->null_frac = stats->stanullfrac;
+		figures->table_null_frac = stats->stanullfrac;
 		average = stats->stawidth;
 	}
 	if (average <= 0)
@@ -184,6 +188,34 @@ figure_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats, double rows
 	else
 		sample_widths(figures, &vardata, len, average);
 	ReleaseVariableStats(vardata);
+	figures->null_frac = figures->table_null_frac;
+}
+
+/* What a partial index's predicate tells of its columns. */
+static void
+apply_predicate(ColumnFigures *figures, Node *expr, List *predicate)
+{
+	NullTest   *not_null = makeNode(NullTest);
+	ListCell   *lc;
+
+	if (predicate == NIL)
+		return;
+	not_null->arg = (Expr *) expr;
+	not_null->nulltesttype = IS_NOT_NULL;
+	not_null->location = -1;
+	if (predicate_implied_by(list_make1(not_null), predicate, false))
+		figures->null_frac = 0;
+
+	/* column = constant */
+	foreach(lc, predicate)
+	{
+		OpExpr	   *op = lfirst(lc);
+
+		if (IsA(op, OpExpr) && list_length(op->args) == 2 &&
+			get_oprrest(op->opno) == F_EQSEL &&
+			IsA(lsecond(op->args), Const) && equal(linitial(op->args), expr))
+			figures->ndistinct = 1;
+	}
 }
 
 /* Expected distinct values among n rows drawn from ndistinct equally likely ones. */
@@ -206,14 +238,17 @@ distinct_left(double n, double rows, double ndistinct)
 
 /*
  * Bytes of one key, header included, on average over made-up rows that combine
- * the columns' widths (in different orders, as if independent).
+ * the columns' widths (in different orders, as if independent). Columns in the
+ * set nulls are null.
  */
 static double
-key_bytes(const ColumnFigures *columns, int ncolumns)
+key_bytes(const ColumnFigures *columns, int ncolumns, const Bitmapset *nulls)
 {
+	Size		header = sizeof(IndexTupleData);
 	double		sum = 0;
-	double		no_nulls = 1;
 
+	if (nulls != NULL)
+		header = MAXALIGN(sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData));
 	for (int row = 0; row < WIDTHS; row++)
 	{
 		Size		size = 0;
@@ -222,18 +257,16 @@ key_bytes(const ColumnFigures *columns, int ncolumns)
 		{
 			int			width = columns[i].widths[row * (2 * i + 1) % WIDTHS];
 
+			if (bms_is_member(i, nulls))
+				continue;
 			/* Short varlena values are not aligned. */
 			if (columns[i].aligned || width > VARATT_SHORT_MAX)
 				size = att_align_nominal(size, columns[i].align);
 			size += width;
 		}
-		sum += MAXALIGN(sizeof(IndexTupleData) + size);
+		sum += MAXALIGN(header + size);
 	}
-
-	/* A tuple with a null also has a bitmap: 8 more bytes when aligned. */
-	for (int i = 0; i < ncolumns; i++)
-		no_nulls *= 1 - columns[i].null_frac;
-	return sum / WIDTHS + (ncolumns > 1 ? 8 * (1 - no_nulls) : 0);
+	return sum / WIDTHS;
 }
 
 static bool
@@ -293,46 +326,34 @@ group_bytes(double count, double key, bool deduplicate)
 }
 
 /*
- * Bytes per row of the leaves. A single column's most common values are
- * counted one by one, because a group's bytes are not proportional to its size.
+ * Leaf bytes of rows with ndistinct keys. A single column's most common values
+ * are counted one by one, because a group's bytes are not proportional to its
+ * size.
  */
 static double
-leaf_bytes(PlannerInfo *root, Node *only_column, HeapTuple sample_stats,
-		   double tuples, double ndistinct, double null_frac, double key,
-		   bool deduplicate)
+leaf_bytes(const VariableStatData *only_column, double table_null_frac, double rows,
+		   double ndistinct, double key, bool deduplicate)
 {
-	double		rest = tuples * (1 - null_frac);
+	double		rest = rows;
 	double		groups = ndistinct;
 	double		bytes = 0;
+	AttStatsSlot slot;
 
-	if (tuples <= 0)
-		return 0;
-	if (deduplicate && null_frac > 0)
-		bytes += group_bytes(tuples * null_frac, 2 * MAXALIGN(sizeof(IndexTupleData)), true);
-	else
-		rest = tuples;
-
-	if (deduplicate && only_column != NULL)
+	if (deduplicate && only_column != NULL &&
+		HeapTupleIsValid(only_column->statsTuple) && only_column->acl_ok &&
+		get_attstatsslot(&slot, only_column->statsTuple, STATISTIC_KIND_MCV,
+						 InvalidOid, ATTSTATSSLOT_NUMBERS))
 	{
-		VariableStatData vardata;
-		AttStatsSlot slot;
-
-		examine_column(root, only_column, sample_stats, &vardata);
-		if (HeapTupleIsValid(vardata.statsTuple) && vardata.acl_ok &&
-			get_attstatsslot(&slot, vardata.statsTuple, STATISTIC_KIND_MCV,
-							 InvalidOid, ATTSTATSSLOT_NUMBERS))
+		for (int i = 0; i < slot.nnumbers; i++)
 		{
-			for (int i = 0; i < slot.nnumbers; i++)
-			{
-				double		count = Min(slot.numbers[i] * tuples, rest);
+			double		share = slot.numbers[i] / Max(1 - table_null_frac, 1e-6);
+			double		count = Min(share * rows, rest);
 
-				bytes += group_bytes(count, key, true);
-				rest -= count;
-				groups--;
-			}
-			free_attstatsslot(&slot);
+			bytes += group_bytes(count, key, true);
+			rest -= count;
+			groups--;
 		}
-		ReleaseVariableStats(vardata);
+		free_attstatsslot(&slot);
 	}
 	if (rest > 0)
 	{
@@ -368,46 +389,111 @@ sampled(const HoneIndex *index, int column)
 	return index->details->stats ? index->details->stats[column] : NULL;
 }
 
+/* Distinct keys among the rows whose null columns are these. */
+static double
+distinct_keys(const ColumnFigures *columns, int nkeys, const Bitmapset *nulls,
+			  double table_rows, double rows)
+{
+	double		combinations = 1;
+	double		most = 1;		/* of one column */
+	double		ndistinct;
+	int			nvalues = 0;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (bms_is_member(i, nulls))
+			continue;
+		combinations *= Max(columns[i].ndistinct, 1);
+		most = Max(most, columns[i].ndistinct);
+		nvalues++;
+	}
+
+	/* Of the combinations that are possible, those that the rows would show. */
+	ndistinct = combinations;
+	if (nvalues > 1)
+		ndistinct = Max(distinct_in(table_rows, combinations), most);
+	ndistinct = distinct_left(rows, table_rows, Min(ndistinct, table_rows));
+	return Max(Min(ndistinct, rows), 1);
+}
+
+/*
+ * Rows are taken apart by which of their columns are null, since those with
+ * nulls in the same places repeat each other most. Of many nullable columns
+ * only the first few are looked at, or there would be too many patterns.
+ */
+#define MAX_NULLABLE 6
+
+static double
+estimate_leaves(const HoneIndex *index, const HoneIndexPlace *place,
+				const ColumnFigures *columns, const VariableStatData *only_column,
+				double *average_key)
+{
+	bool		deduplicate = can_deduplicate(index);
+	int			nullable[MAX_NULLABLE];
+	int			nnullable = 0;
+	double		bytes = 0;
+
+	*average_key = 0;
+	for (int i = 0; i < index->ncolumns && nnullable < MAX_NULLABLE; i++)
+	{
+		if (columns[i].null_frac > 0)
+			nullable[nnullable++] = i;
+	}
+
+	for (int pattern = 0; pattern < (1 << nnullable); pattern++)
+	{
+		Bitmapset  *nulls = NULL;
+		double		share = 1;
+		double		rows;
+		double		key;
+
+		for (int i = 0; i < nnullable; i++)
+		{
+			bool		isnull = (pattern & (1 << i)) != 0;
+			double		null_frac = columns[nullable[i]].null_frac;
+
+			share *= isnull ? null_frac : 1 - null_frac;
+			if (isnull)
+				nulls = bms_add_member(nulls, nullable[i]);
+		}
+		rows = place->tuples * share;
+		key = key_bytes(columns, index->ncolumns, nulls);
+		*average_key += share * key;
+		if (rows > 0)
+			bytes += leaf_bytes(nulls == NULL ? only_column : NULL,
+								columns[0].table_null_frac, rows,
+								distinct_keys(columns, index->nkeycolumns, nulls,
+											  place->rel_tuples * share, rows),
+								key, deduplicate);
+		bms_free(nulls);
+	}
+	return bytes;
+}
+
 static void
 estimate_btree(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
 			   List *columns)
 {
 	ColumnFigures figures[INDEX_MAX_KEYS];
-	double		combinations = 1;
-	double		most = 1;		/* of one column */
-	double		ndistinct;
+	VariableStatData only_column;
+	bool		single = index->ncolumns == 1;
 	double		key;
 	double		bytes;
-	bool		single = index->ncolumns == 1;
 	int			i = 0;
 	ListCell   *lc;
 
 	foreach(lc, columns)
 	{
 		figure_column(root, lfirst(lc), sampled(index, i), place->rel_tuples, &figures[i]);
-		if (i < index->nkeycolumns)
-		{
-			ndistinct = figures[i].ndistinct;
-			if (figures[i].null_frac > 0 && !single)
-				ndistinct++;
-			combinations *= Max(ndistinct, 1);
-			most = Max(most, ndistinct);
-		}
+		apply_predicate(&figures[i], lfirst(lc), place->predicate);
 		i++;
 	}
 
-	/* Of the combinations that are possible, those that the rows would show. */
-	ndistinct = combinations;
-	if (index->nkeycolumns > 1)
-		ndistinct = Max(distinct_in(place->rel_tuples, combinations), most);
-	ndistinct = distinct_left(place->tuples, place->rel_tuples,
-							  Min(ndistinct, place->rel_tuples));
-	ndistinct = Max(Min(ndistinct, place->tuples), 1);
-
-	key = key_bytes(figures, index->ncolumns);
-	bytes = leaf_bytes(root, single ? linitial(columns) : NULL, sampled(index, 0),
-					   place->tuples, ndistinct, single ? figures[0].null_frac : 0,
-					   key, can_deduplicate(index));
+	if (single)
+		examine_column(root, linitial(columns), sampled(index, 0), &only_column);
+	bytes = estimate_leaves(index, place, figures, single ? &only_column : NULL, &key);
+	if (single)
+		ReleaseVariableStats(only_column);
 	btree_pages(index, place, bytes, key);
 }
 
