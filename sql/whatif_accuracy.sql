@@ -11,6 +11,7 @@ SELECT setseed(0.5);
 CREATE TABLE ev AS
 SELECT i AS id, 'm' || (random() * random() * 50)::int AS name, random() AS val,
        CASE WHEN i % 5 > 0 THEN (random() * 300)::int END AS owner,
+       CASE WHEN i % 10 = 0 THEN i END AS mostly_null,
        jsonb_build_object('host', 'h' || (random() * 100)::int, 'request', i) AS labels,
        ARRAY['t' || i % 20, 'u' || (random() * 1000)::int] AS tags,
        '2025-01-01'::timestamptz + i * interval '1 second' AS ts,
@@ -61,6 +62,9 @@ FROM (VALUES
     ('CREATE INDEX ON ev (name, ts DESC)', 'SELECT * FROM ev WHERE name = ''m2'' ORDER BY ts DESC LIMIT 20'),
     ('CREATE INDEX ON ev (owner, status)', 'SELECT * FROM ev WHERE owner = 7 AND status = ''open'''),
     ('CREATE INDEX ON ev (owner, val)', 'SELECT * FROM ev WHERE owner = 7 AND val < 0.1'),
+    ('CREATE INDEX ON ev (owner, mostly_null)', 'SELECT * FROM ev WHERE owner = 7 AND mostly_null > 50000'),
+    ('CREATE INDEX ON ev (mostly_null) WHERE mostly_null IS NOT NULL', 'SELECT * FROM ev WHERE mostly_null < 1000'),
+    ('CREATE INDEX ON ev (status, ts) WHERE status = ''open''', 'SELECT * FROM ev WHERE status = ''open'' ORDER BY ts LIMIT 100'),
     ('CREATE INDEX ON ev (ts) INCLUDE (status, val)', 'SELECT val FROM ev WHERE ts < ''2025-01-01 01:00'' AND status = ''open'''),
     ('CREATE INDEX ON ev (ts) WHERE status = ''open''', 'SELECT * FROM ev WHERE status = ''open'' ORDER BY ts LIMIT 100'),
     ('CREATE INDEX ON ev (name) WHERE status = ''open''', 'SELECT * FROM ev WHERE status = ''open'' AND name = ''m7'''),

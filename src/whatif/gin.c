@@ -39,13 +39,6 @@
 #define STRATA_WIDTHS 16
 #define STRATA (STRATA_COLUMNS * STRATA_POSITIONS * STRATA_WIDTHS)
 
-/*
- * How full entry pages are. Inserted in order, page splits leave the left half
- * behind for good; later batches fill it.
- */
-#define FILL_ONE_BATCH 0.53
-#define FILL_MANY_BATCHES 0.70
-
 typedef struct SeenEntry
 {
 	uint64		hash;			/* key; of column and value */
@@ -317,14 +310,28 @@ add_unseen(GinPages *pages, const Rare *rare, double scale)
 	return unseen;
 }
 
-/* Entry pages are inserted into in sorted batches of maintenance_work_mem. */
+/*
+ * How full entry pages are after the build, which inserts sorted batches of
+ * maintenance_work_mem. The first one leaves half-full pages behind, since
+ * every split happens at the right end; the second fills them, then they
+ * split at random.
+ */
+static double
+entry_fill(double batches)
+{
+	if (batches > 2)
+		return 0.70;
+	return Min(0.53 * Max(batches, 1), 0.80);
+}
+
 static double
 entry_pages(double bytes, double distinct, double postings)
 {
-	double		batches = (distinct * 96 + postings * 8) / (maintenance_work_mem * 1024.0);
-	double		fill = batches > 1.5 ? FILL_MANY_BATCHES : FILL_ONE_BATCH;
-	double		leaves = ceil(bytes / ((BLCKSZ - SizeOfPageHeaderData -
-										MAXALIGN(sizeof(GinPageOpaqueData))) * fill));
+	/* A tree node and a first list of pointers for each entry, and its key. */
+	double		memory = distinct * 112 + postings * sizeof(ItemPointerData) + bytes;
+	double		room = BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(GinPageOpaqueData));
+	double		leaves = ceil(bytes / (room *
+									   entry_fill(memory / (maintenance_work_mem * 1024.0))));
 
 	return leaves + ceil(leaves / 150);
 }
