@@ -18,8 +18,8 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "portability/instr_time.h"
 #include "parser/parse_relation.h"
+#include "portability/instr_time.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #if PG_VERSION_NUM >= 160000
