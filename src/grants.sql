@@ -30,5 +30,6 @@ GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBL
 -- apply
 
 -- recent
+GRANT SELECT ON hone.feed_status, hone.feed_sources TO PUBLIC;
 
 -- watch
