@@ -24,6 +24,8 @@ GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBL
 -- whatif
 
 -- pool
+GRANT SELECT ON hone.pool_stats, hone.pool_summary TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;
 
 -- advise
 

@@ -22,6 +22,7 @@
 #include "portability/instr_time.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"
 #else
@@ -146,6 +147,17 @@ hone_set_statistics_target(VacAttrStats *stats, int target)
 	stats->attr = (Form_pg_attribute) palloc0(ATTRIBUTE_FIXED_PART_SIZE);
 	stats->attr->atttypid = stats->attrtypid;
 	stats->attr->attstattarget = target;
+#endif
+}
+
+/* One entry of this process's snapshot of the backend status array, from 1. */
+static inline LocalPgBackendStatus *
+hone_local_backend_status(int index)
+{
+#if PG_VERSION_NUM >= 160000
+	return pgstat_get_local_beentry_by_index(index);
+#else
+	return pgstat_fetch_stat_local_beentry(index);
 #endif
 }
 
