@@ -35,3 +35,5 @@ GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;
 GRANT SELECT ON hone.feed_status, hone.feed_sources TO PUBLIC;
 
 -- watch
+GRANT SELECT ON hone.jobs TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.cron_jobs(), hone.cron_job_name(text) TO PUBLIC;

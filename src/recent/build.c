@@ -60,6 +60,7 @@ typedef struct Arm
 {
 	const HoneFeedSource *source;
 	char	   *relation;		/* qualified name */
+	bool		partitioned;
 	bool		storable;		/* is a table */
 	char	   *time;			/* created_at's expression, over the alias */
 	char	   *index_key;		/* the same, as an index key */
@@ -127,6 +128,17 @@ describe_time(Arm *arm, Relation rel, Oid type)
 	arm->index_key = psprintf("(%s AT TIME ZONE %s)", name, zone);
 }
 
+/* A key column whose text does not hang on the reader's settings. */
+static char *
+key_part(Relation rel, AttrNumber attnum)
+{
+	Oid			type = TupleDescAttr(RelationGetDescr(rel), attnum - 1)->atttypid;
+
+	if (type == TIMESTAMPTZOID || type == TIMESTAMPOID || type == DATEOID)
+		return psprintf("EXTRACT(epoch FROM %s)", column(rel, attnum));
+	return column(rel, attnum);
+}
+
 /* What tells a row of this source from all others, and orders equal times. */
 static void
 describe_identity(Arm *arm, Relation rel)
@@ -134,22 +146,29 @@ describe_identity(Arm *arm, Relation rel)
 	Oid			constraint;
 	Bitmapset  *key = NULL;
 	StringInfoData columns;
+	StringInfoData parts;
 	int			n = 0;
-	int			attnum = -1;
+	int			member = -1;
+
+	if (!arm->storable)
+		return;
 
 	/* A primary key says nothing of the rows of inheritance children. */
-	if (rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE ||
-		!rel->rd_rel->relhassubclass)
+	if (arm->partitioned || !rel->rd_rel->relhassubclass)
 		key = get_primary_key_attnos(RelationGetRelid(rel), false, &constraint);
 
 	initStringInfo(&columns);
-	while ((attnum = bms_next_member(key, attnum)) >= 0)
-		appendStringInfo(&columns, "%s%s", n++ ? ", " : "",
-						 column(rel, attnum + FirstLowInvalidHeapAttributeNumber));
+	initStringInfo(&parts);
+	while ((member = bms_next_member(key, member)) >= 0)
+	{
+		AttrNumber	attnum = member + FirstLowInvalidHeapAttributeNumber;
+		const char *comma = n++ ? ", " : "";
 
-	if (!arm->storable)
-		arm->tie_break = arm->row_key = NULL;
-	else if (n == 0)
+		appendStringInfo(&columns, "%s%s", comma, column(rel, attnum));
+		appendStringInfo(&parts, "%s%s", comma, key_part(rel, attnum));
+	}
+
+	if (n == 0)
 	{
 		arm->tie_break = pstrdup(ALIAS ".tableoid, " ALIAS ".ctid");
 		arm->row_key = pstrdup("CAST(" ALIAS ".tableoid AS pg_catalog.text) || ':' || "
@@ -159,7 +178,7 @@ describe_identity(Arm *arm, Relation rel)
 	{
 		arm->tie_break = columns.data;
 		arm->row_key = psprintf("CAST(%s%s%s AS pg_catalog.text)",
-								n > 1 ? "ROW(" : "", columns.data, n > 1 ? ")" : "");
+								n > 1 ? "ROW(" : "", parts.data, n > 1 ? ")" : "");
 	}
 }
 
@@ -272,8 +291,8 @@ look_at(const HoneFeed *feed, const HoneFeedSource *source)
 
 	arm->source = source;
 	arm->relation = hone_recent_qualified_name(source->relid);
-	arm->storable = rel->rd_rel->relkind == RELKIND_RELATION ||
-		rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	arm->partitioned = rel->rd_rel->relkind == RELKIND_PARTITIONED_TABLE;
+	arm->storable = arm->partitioned || rel->rd_rel->relkind == RELKIND_RELATION;
 	for (int a = 0; a < HONE_FEED_ARGUMENTS; a++)
 		arm->text[a] = current_text(source, a, rel, &filter);	/* filter is last */
 	describe_time(arm, rel, att->atttypid);
@@ -475,7 +494,8 @@ return_arms(FunctionCallInfo fcinfo, const HoneFeed *feed, List *arms)
 		values[2] = CStringGetTextDatum(feed->built_mode);
 		nulls[3] = arm->indexed || !arm->storable;
 		if (!nulls[3])
-			values[3] = CStringGetTextDatum(psprintf("CREATE INDEX CONCURRENTLY ON %s (%s DESC)",
+			values[3] = CStringGetTextDatum(psprintf("CREATE INDEX%s ON %s (%s DESC)",
+													 arm->partitioned ? "" : " CONCURRENTLY",
 													 arm->relation, arm->index_key));
 		tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 	}
