@@ -7,7 +7,8 @@ SELECT datname, username = current_user AS mine, application_name, total, active
 FROM hone.pool_stats WHERE application_name = 'pool one';
 -- A peak stays when its sessions go.
 SET application_name = 'pool two';
-SELECT application_name, peak_total FROM hone.pool_peaks() WHERE application_name LIKE 'pool %' ORDER BY 1;
+SELECT application_name, peak_total FROM hone.pool_peaks()
+WHERE application_name LIKE 'pool %' AND dbid = (SELECT oid FROM pg_database WHERE datname = current_database()) ORDER BY 1;
 SELECT max_connections = current_setting('max_connections')::int AS max_connections,
 	reserved >= current_setting('superuser_reserved_connections')::int AS reserved,
 	in_use >= 1 AS in_use, available = max_connections - reserved - in_use AS available,
