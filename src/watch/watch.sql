@@ -29,8 +29,12 @@ LANGUAGE plpgsql STABLE PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-	cron_database text := current_setting('cron.database_name', true);
+	cron_database text;
 BEGIN
+	-- Not current_setting(), which also knows a name that is only written in
+	-- the configuration file, and raises for who may not read it.
+	SELECT setting INTO cron_database FROM pg_settings WHERE name = 'cron.database_name';
+
 	IF EXISTS (SELECT FROM pg_extension WHERE extname = 'pg_cron') THEN
 		IF NOT has_schema_privilege('cron', 'USAGE') THEN
 			RAISE EXCEPTION 'permission denied for schema cron'
