@@ -138,4 +138,53 @@ SELECT type, title FROM indexed ORDER BY type;
 SELECT hone.drop_feed('indexed');
 
 SET client_min_messages = warning;
+RESET client_min_messages;
+
+-- An index on the bare zone-less column at least bounds what is read.
+CREATE TABLE local_times (id int PRIMARY KEY, at timestamp);
+CREATE INDEX ON local_times (at);
+INSERT INTO local_times SELECT i, (now() AT TIME ZONE 'Asia/Tokyo') - i * interval '1 hour' + interval '5 minutes'
+FROM generate_series(0, 20000) i;
+ANALYZE local_times;
+SELECT hone.create_feed('bounded', schema => 'recent_feed', mode => 'live');
+SELECT hone.add_feed_source('bounded', 'local_times', 'l', 'at', 'id', time_zone => 'Asia/Tokyo');
+SELECT mode, missing_index FROM hone.build_feed('bounded');
+SELECT count(*), min(title::int), max(title::int) FROM bounded;
+SELECT few_buffers FROM plan_of('SELECT * FROM bounded', 20);
+SELECT hone.drop_feed('bounded');
+
+-- A partial index serves the source whose filter implies it, and no other.
+CREATE TABLE filtered (id int PRIMARY KEY, kind varchar(10), n int, at timestamptz);
+CREATE INDEX ON filtered (at DESC) WHERE kind IN ('error', 'critical') AND n > 5;
+SELECT hone.create_feed('partial', schema => 'recent_feed', mode => 'live');
+SELECT hone.add_feed_source('partial', 'filtered', 'p', 'at', 'kind', filter => $$n > 10 AND kind = 'error'$$);
+SELECT hone.add_feed_source('partial', 'filtered', 'p', 'at', 'kind', filter => $$n > 4 AND kind = 'error'$$);
+SELECT hone.add_feed_source('partial', 'filtered', 'p', 'at', 'kind');
+SELECT source_id, missing_index FROM hone.build_feed('partial');
+SELECT hone.drop_feed('partial');
+
+-- Rows of inheritance children are told apart from their parent's.
+CREATE TABLE parent (id int PRIMARY KEY, at timestamptz);
+CREATE TABLE child () INHERITS (parent);
+BEGIN;
+INSERT INTO parent VALUES (1, now());
+INSERT INTO child VALUES (1, now());
+COMMIT;
+SELECT hone.create_feed('family', schema => 'recent_feed', mode => 'stored');
+SELECT hone.add_feed_source('family', 'parent', 'p', 'at', 'id');
+SELECT count(*) FROM hone.build_feed('family');
+SELECT outcome, rows FROM hone.refresh_feed('family');
+SELECT hone.drop_feed('family');
+
+-- As many sources as there may be, and one more.
+SELECT hone.create_feed('many', schema => 'recent_feed');
+SELECT count(hone.add_feed_source('many', 'metrics', 'metric ' || i, 'timestamp', 'metric_name'))
+FROM generate_series(1, 64) i;
+SELECT hone.add_feed_source('many', 'metrics', 'metric', 'timestamp', 'metric_name');
+SELECT count(*), min(mode) FROM hone.build_feed('many');
+SELECT merge_append, sort_on_top FROM plan_of('SELECT * FROM many ORDER BY created_at DESC LIMIT 20', 0);
+SELECT * FROM hone.verify_feed('many');
+SELECT hone.drop_feed('many');
+
+SET client_min_messages = warning;
 DROP SCHEMA recent_feed CASCADE;

@@ -449,30 +449,22 @@ create_store(const HoneFeed *feed, const char *query)
 	return get_relname_relid(feed->name, get_namespace_oid(feed->schema, false));
 }
 
-/* Make the objects, and note them in the feed. Returns the rows stored. */
-static uint64
+/* Make the objects, and note them in the feed. */
+static void
 create_objects(HoneFeed *feed, List *arms, bool stored)
 {
 	const char *query = defining_query(feed, arms, stored);
-	uint64		rows = 0;
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (stored)
-	{
 		feed->feed_relid = create_store(feed, query);
-		execute(psprintf("SELECT pg_catalog.count(*) FROM %s",
-						 hone_recent_qualified_name(feed->feed_relid)));
-		rows = (uint64) atoll(SPI_getvalue(SPI_tuptable->vals[0],
-										   SPI_tuptable->tupdesc, 1));
-	}
 	else
 		feed->feed_relid = create_view(feed, feed->name, feed->feed_relid, query, false);
 
 	feed->live_relid = create_view(feed, psprintf("%s" HONE_FEED_LIVE_SUFFIX, feed->name),
 								   feed->live_relid, query, stored);
 	SPI_finish();
-	return rows;
 }
 
 static void
@@ -509,7 +501,7 @@ hone_recent_build_feed(PG_FUNCTION_ARGS)
 	List	   *arms = NIL;
 	ListCell   *cell;
 	bool		stored;
-	uint64		rows;
+	int64		rows;
 	instr_time	start;
 	instr_time	duration;
 
@@ -536,12 +528,13 @@ hone_recent_build_feed(PG_FUNCTION_ARGS)
 	stored = decide_stored(feed, arms);
 	feed->built_mode = stored ? "stored" : "live";
 	hone_recent_enter_feed_owner(&scope, feed);
-	rows = create_objects(feed, arms, stored);
+	create_objects(feed, arms, stored);
 	hone_leave(&scope);
+	rows = stored ? hone_recent_count_rows(feed) : 0;
 	INSTR_TIME_SET_CURRENT(duration);
 	INSTR_TIME_SUBTRACT(duration, start);
 
-	hone_recent_record_build(feed, (int64) rows, INSTR_TIME_GET_MILLISEC(duration));
+	hone_recent_record_build(feed, rows, INSTR_TIME_GET_MILLISEC(duration));
 	return_arms(fcinfo, feed, arms);
 	return (Datum) 0;
 }

@@ -86,4 +86,7 @@ extern void hone_recent_enter_feed_owner(HoneScope *scope, const HoneFeed *feed)
 extern char *hone_recent_qualified_name(Oid relid);
 extern void hone_recent_drop_relation(Oid relid);
 
+/* refresh.c */
+extern int64 hone_recent_count_rows(const HoneFeed *feed);
+
 #endif							/* HONE_RECENT_H */

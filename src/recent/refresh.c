@@ -110,7 +110,6 @@ refresh_store(const HoneFeed *feed, bool full)
 	const char *name = hone_recent_qualified_name(feed->feed_relid);
 	bool		concurrently = !full && is_populated(feed->feed_relid);
 	HoneScope	scope;
-	int64		rows;
 
 	hone_recent_enter_feed_owner(&scope, feed);
 	limit_lock_waits();
@@ -118,7 +117,26 @@ refresh_store(const HoneFeed *feed, bool full)
 		elog(ERROR, "SPI_connect failed");
 	execute(psprintf("REFRESH MATERIALIZED VIEW %s %s",
 					 concurrently ? "CONCURRENTLY" : "", name), false);
-	execute(psprintf("SELECT pg_catalog.count(*) FROM %s", name), false);
+	SPI_finish();
+	hone_leave(&scope);
+	return hone_recent_count_rows(feed);
+}
+
+/*
+ * Rows of the stored feed. A restricted operation: the owner of its schema
+ * might have put something else under the name just now.
+ */
+int64
+hone_recent_count_rows(const HoneFeed *feed)
+{
+	HoneScope	scope;
+	int64		rows;
+
+	hone_enter_role(&scope, feed->owner, NULL);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	execute(psprintf("SELECT pg_catalog.count(*) FROM %s",
+					 hone_recent_qualified_name(feed->feed_relid)), false);
 	rows = result_number(1);
 	SPI_finish();
 	hone_leave(&scope);
