@@ -175,7 +175,7 @@ check_schema(const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_SCHEMA_NAME),
 				 errmsg("schema \"%s\" cannot hold a feed", name)));
-	if (pg_namespace_aclcheck(schema, GetUserId(), ACL_CREATE) != ACLCHECK_OK)
+	if (!hone_may_create_in_schema(schema, GetUserId()))
 		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_SCHEMA, name);
 	return schema;
 }
