@@ -20,6 +20,8 @@ GRANT EXECUTE ON FUNCTION hone.workload_memory(bigint, bool),
 GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBLIC;
 
 -- jobs
+GRANT SELECT ON hone.collector_status TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.collector_databases() TO PUBLIC;
 
 -- whatif
 
@@ -30,6 +32,7 @@ GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;
 -- advise
 
 -- apply
+GRANT SELECT ON hone.actions TO PUBLIC;
 
 -- recent
 GRANT SELECT ON hone.feed_status, hone.feed_sources TO PUBLIC;
