@@ -38,6 +38,7 @@
 #include "base/compat.h"
 #include "base/owner.h"
 #include "base/shmem.h"
+#include "jobs/jobs.h"
 #include "pool/pool.h"
 
 #define MAX_POOLS 512
@@ -114,6 +115,7 @@ hone_pool_init(void)
 	hone_shmem_register(&part);
 	prev_emit_log_hook = emit_log_hook;
 	emit_log_hook = count_refused;
+	hone_jobs_register_tick(hone_pool_sample);
 }
 
 /* Entry i (from 1) of the status snapshot, if it is a client's session. */

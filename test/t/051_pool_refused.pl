@@ -56,6 +56,18 @@ is($node->safe_psql('postgres', q{SELECT peak_total FROM hone.pool_peaks() WHERE
 	'the peak stays');
 is($node->safe_psql('postgres', q{SELECT high_water_mark FROM hone.pool_summary}), 7, 'so does the high-water mark');
 
+# Nobody looks while these are here: the launcher does, each second.
+{
+	my ($in, $out, $err) = ('', '', '');
+	my $h = IPC::Run::start(
+		[ 'psql', '-XAtq', '-d', $node->connstr('postgres') . " application_name=unseen" ],
+		'<', \$in, '>', \$out, '2>', \$err);
+	$in .= "SELECT pg_sleep(3);\n\\q\n";
+	$h->finish;
+}
+is($node->safe_psql('postgres', q{SELECT peak_total FROM hone.pool_peaks() WHERE application_name = 'unseen'}), 1,
+	'peaks are seen without a reader');
+
 # A failed login is something else.
 $node->psql('postgres', 'SELECT 1', extra_params => [ '-U', 'nobody_of_this_name' ]);
 is(refused(), 2, 'other failures are not counted');
