@@ -14,10 +14,12 @@
 #endif
 
 #include "access/attmap.h"
+#include "access/stratnum.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
 #include "parser/parse_relation.h"
 #include "portability/instr_time.h"
 #include "storage/proc.h"
@@ -147,6 +149,31 @@ hone_set_statistics_target(VacAttrStats *stats, int target)
 	stats->attr->atttypid = stats->attrtypid;
 	stats->attr->attstattarget = target;
 #endif
+}
+
+/* 18 replaced the strategy number of a path key by a comparison type. */
+static inline bool
+hone_pathkey_descending(const PathKey *pathkey)
+{
+#if PG_VERSION_NUM >= 180000
+	return pathkey->pk_cmptype == COMPARE_GT;
+#else
+	return pathkey->pk_strategy == BTGreaterStrategyNumber;
+#endif
+}
+
+/* 18 keeps the members of child relations apart from the others. */
+static inline List *
+hone_ec_members(const EquivalenceClass *ec, Index relid)
+{
+#if PG_VERSION_NUM >= 180000
+	if (ec->ec_childmembers != NULL && (int) relid < ec->ec_childmembers_size &&
+		ec->ec_childmembers[relid] != NIL)
+		return list_concat_copy(ec->ec_members, ec->ec_childmembers[relid]);
+#else
+	(void) relid;
+#endif
+	return ec->ec_members;
 }
 
 #endif							/* HONE_COMPAT_H */
