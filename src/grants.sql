@@ -26,6 +26,9 @@ GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBL
 -- pool
 
 -- advise
+GRANT SELECT ON hone.recommendations, hone.recommendation_queries,
+    hone.rejected_candidates, hone.advisor_runs TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint) TO PUBLIC;
 
 -- apply
 
