@@ -253,7 +253,7 @@ hone_advise_rejection(HoneRun *run, HoneCandidate *c)
 	if (c->best_gain <= c->write_cost)
 		return "what it costs the writes exceeds its gain";
 	if (c->best_gain <= 0.001 * run->improvable)
-		return "its gain is below 0.1 % of what indexes could improve in this workload";
+		return "its gain is below 0.1 % of what indexes could save in this workload";
 	if (run->max_indexes >= 0 && bms_num_members(run->chosen) >= run->max_indexes)
 		return "max_indexes was reached by better ones";
 	while ((i = bms_next_member(run->chosen, i)) >= 0)

@@ -34,6 +34,15 @@ price_singles(HoneRun *run, HoneStatement *st, Bitmapset *ids)
 	while ((i = bms_next_member(ids, i)) >= 0)
 		sets[n++] = bms_make_singleton(i);
 	(void) hone_advise_prices(run, st, sets, n);
+
+	/* Prices are compared with one made in the same way. */
+	for (i = 0; !st->failure && i < list_length(st->prices); i++)
+	{
+		HonePrice  *price = list_nth(st->prices, i);
+
+		if (bms_is_empty(price->set))
+			st->base_cost = price->planner_cost;
+	}
 }
 
 /* The price with one candidate alone, if the planner was asked. */

@@ -219,7 +219,7 @@ typedef struct HoneRun
 	uint64		priced;
 
 	double		cost_before;
-	double		improvable;		/* part of it that some candidate improves */
+	double		improvable;		/* of it, if indexes cost nothing */
 	double		cost_after;
 	Bitmapset  *chosen;
 	List	   *drops;			/* of HoneDrop */

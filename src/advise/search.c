@@ -3,9 +3,9 @@
  *	  Which candidates: greedy in several ways, then cleaned, then verified.
  *
  * Minimises the weighted cost of all statements, plus what the indexes cost
- * the writes, plus a price per index (PRICE_PER_INDEX of that part of the
- * workload that some candidate improves: half of the indexes an optimum without
- * it would have bring almost nothing), plus a trifle per byte that decides between equals, under the storage budget and
+ * the writes, plus a price per index (PRICE_PER_INDEX of what could be saved at
+ * all: half of the indexes an optimum without it would have bring almost
+ * nothing), plus a trifle per byte that decides between equals, under the storage budget and
  * the number of indexes. Greedy steps are taken by gain per size to the power
  * of 1, 1/2 and 0, each start from nothing; the best result is then polished
  * by removing and exchanging. A step that makes a statement dearer by more
@@ -65,6 +65,14 @@ keeping_cost(HoneRun *run, Bitmapset *set)
 	return cost;
 }
 
+/* Would a statement suffer too much, and by an index? */
+static bool
+suffers(HoneStatement *st, HonePrice *price)
+{
+	return !bms_is_empty(price->used) &&
+		price->planner_cost > MAX_REGRESSION * st->base_cost;
+}
+
 /* Infinite when a statement would suffer too much. */
 double
 hone_advise_objective(HoneRun *run, Bitmapset *set)
@@ -81,7 +89,7 @@ hone_advise_objective(HoneRun *run, Bitmapset *set)
 		price = hone_advise_price(run, st, set);
 		if (price == NULL)
 			continue;
-		if (price->planner_cost > MAX_REGRESSION * st->base_cost)
+		if (suffers(st, price))
 			return get_float8_infinity();
 		cost += st->weight * price->cost;
 	}
@@ -106,7 +114,7 @@ gain_of(HoneRun *run, Bitmapset *set, Bitmapset *extra)
 		with = hone_advise_price(run, st, both);
 		if (with == NULL || without == NULL)
 			continue;
-		if (with->planner_cost > MAX_REGRESSION * st->base_cost)
+		if (suffers(st, with))
 			return -1;
 		gain += st->weight * (without->cost - with->cost);
 	}
@@ -364,6 +372,27 @@ verify(HoneRun *run, Bitmapset **set)
 	return true;
 }
 
+/* What could be saved if indexes cost nothing. */
+static double
+improvable(HoneRun *run)
+{
+	double		total = 0;
+
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		HoneStatement *st = run->statements[i];
+		double		best = st->base_cost;
+		ListCell   *lc;
+
+		if (st->failure)
+			continue;
+		foreach(lc, st->prices)
+			best = Min(best, ((HonePrice *) lfirst(lc))->cost);
+		total += st->weight * (st->base_cost - best);
+	}
+	return total;
+}
+
 /* Fill in run->chosen and each touched statement's final price. */
 void
 hone_advise_search(HoneRun *run, List *moves)
@@ -375,9 +404,7 @@ hone_advise_search(HoneRun *run, List *moves)
 	double		best_cost = hone_advise_objective(run, NULL);	/* no index yet: no price */
 	ListCell   *lc;
 
-	for (int i = 0; i < run->nstatements; i++)
-		if (!run->statements[i]->failure && !bms_is_empty(run->statements[i]->relevant))
-			run->improvable += run->statements[i]->weight * run->statements[i]->base_cost;
+	run->improvable = improvable(run);
 	foreach(lc, moves)
 		all = bms_add_members(all, lfirst(lc));
 	for (int i = 0; i < (int) lengthof(powers); i++)
