@@ -24,6 +24,7 @@
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
+#include "base/shmem.h"
 
 #define MAX_QUERIES 500
 #define MAX_SAMPLES 6			/* of one query */
@@ -157,6 +158,26 @@ load_row(HoneRun *run, HeapTuple tuple, TupleDesc desc)
 		st->search_path = TextDatumGetCString(value);
 }
 
+/* In memory and stored. */
+static const char captured_sql[] =
+	"SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path,"
+	" w.calls::float8, w.weight::float8"
+	" FROM hone.workload_samples s"
+	" JOIN hone.workload w ON w.queryid = s.queryid AND w.userid = s.userid"
+	" WHERE s.replannable"
+	" ORDER BY w.weight DESC, s.queryid, s.userid, s.duration_ms DESC";
+
+/* The views above ask shared memory; without preloading there is what was stored. */
+static const char stored_sql[] =
+	"SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path,"
+	" h.calls, h.total_ms"
+	" FROM hone.sample_store s"
+	" LEFT JOIN (SELECT q.queryid, q.userid, pg_catalog.sum(q.calls)::float8 AS calls,"
+	"  pg_catalog.sum(q.total_exec_ms) AS total_ms FROM hone.query_history_store q"
+	"  GROUP BY q.queryid, q.userid) h ON h.queryid = s.queryid AND h.userid = s.userid"
+	" WHERE s.replannable"
+	" ORDER BY h.total_ms DESC NULLS LAST, s.queryid, s.userid, s.duration_ms DESC";
+
 /* Everything captured in this database that the caller may see. */
 void
 hone_advise_load_workload(HoneRun *run)
@@ -167,14 +188,7 @@ hone_advise_load_workload(HoneRun *run)
 
 	hone_enter_owner(&scope);
 	SPI_connect();
-	if (SPI_execute("SELECT s.queryid, s.userid, s.query, s.parameters,"
-					" s.param_types, s.search_path,"
-					" w.calls::float8, w.weight::float8"
-					" FROM hone.workload_samples s"
-					" JOIN hone.workload w ON w.queryid = s.queryid AND w.userid = s.userid"
-					" WHERE s.replannable"
-					" ORDER BY w.weight DESC, s.queryid, s.userid, s.duration_ms DESC",
-					true, 0) != SPI_OK_SELECT)
+	if (SPI_execute(hone_shmem_ready() ? captured_sql : stored_sql, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the captured workload");
 	rows = SPI_tuptable;
 	nrows = SPI_processed;
