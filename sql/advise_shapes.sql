@@ -122,6 +122,33 @@ SELECT advice($$SELECT * FROM tags WHERE words && '{w5}'$$);
 SELECT advice($$SELECT * FROM tags WHERE words @> '{w5,w1005}'$$);
 SELECT advice($$SELECT * FROM tags WHERE body @@ to_tsquery('simple', 'doc5')$$);
 
+-- inside of texts, when pg_trgm is there
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS pg_trgm SCHEMA public;
+RESET client_min_messages;
+SELECT advice($$SELECT * FROM messages WHERE body LIKE '%abcdef%'$$);
+SELECT advice($$SELECT * FROM messages WHERE body ILIKE $1$$, '{%AbCdEf%}');
+SET client_min_messages = warning;
+DROP EXTENSION pg_trgm;
+RESET client_min_messages;
+SELECT advice($$SELECT * FROM messages WHERE body LIKE '%abcdef%'$$);
+
+-- either side of an OR
+SELECT advice($$SELECT * FROM orders WHERE user_id = 77 OR created_at = '2026-01-20'$$);
+-- flags and missing values
+CREATE TABLE task AS SELECT i AS id, i % 50 = 0 AS urgent, CASE WHEN i % 100 > 0 THEN i END AS done_by, repeat('t', 60) AS note
+FROM generate_series(1, 20000) i;
+VACUUM ANALYZE task;
+SELECT advice($$SELECT * FROM task WHERE urgent ORDER BY id LIMIT 10$$);
+SELECT advice($$SELECT * FROM task WHERE done_by IS NULL ORDER BY id$$) ~ 'WHERE \(done_by IS NULL\)' AS partial;
+-- another collation than the column's
+SELECT advice($$SELECT * FROM users WHERE email COLLATE "C" = 'x'$$);
+-- LIMIT 0, no rows of an empty range, contradictions: nothing to gain
+SELECT advice($$SELECT * FROM orders WHERE user_id = 5 AND false$$);
+-- a list of constants, and one of parameters
+SELECT advice($$SELECT * FROM orders WHERE user_id IN (5, 6, 7)$$);
+SELECT advice($$SELECT * FROM orders WHERE user_id = ANY ($1)$$, '{"{5,6}"}');
+
 -- partial: few values, literal in the text, a small part of the table
 SELECT advice($$SELECT * FROM telemetry_events WHERE severity IN ('error', 'critical') ORDER BY "timestamp" DESC LIMIT 20$$);
 SELECT advice($$SELECT * FROM orders WHERE status = 'open' ORDER BY created_at$$) ~ 'WHERE \(status = ''open''::text\)' AS partial;

@@ -18,6 +18,7 @@
 #include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 
 #include "advise/advise.h"
@@ -31,9 +32,16 @@ PG_FUNCTION_INFO_V1(hone_recommend_for);
 PG_FUNCTION_INFO_V1(hone_advise);
 PG_FUNCTION_INFO_V1(hone_dismiss);
 
+int			hone_advise_time_limit = 60000;
+
 void
 hone_advise_init(void)
 {
+	DefineCustomIntVariable("pg_hone.advisor_time_limit",
+							"Sets for how long a run of the advisor asks the planner.",
+							"Then it decides with the prices it knows, and verifies its choice.",
+							&hone_advise_time_limit, 60000, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
 	hone_advise_read_init();
 }
 

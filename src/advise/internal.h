@@ -236,6 +236,9 @@ typedef struct HoneDrop
 	double		write_saving;
 } HoneDrop;
 
+/* in advise.c */
+extern int	hone_advise_time_limit;
+
 /* in read.c */
 extern void hone_advise_read_init(void);
 extern void hone_advise_read_begin(MemoryContext memory);

@@ -6,7 +6,7 @@
  * Answers are kept per statement as (set, used, cost). Because the planner
  * only gains from what it uses, an answer for a set that used only U holds for
  * every set between U and it; most questions are answered so. When the run's
- * planner calls are spent, the best answer known that is possible under the
+ * planner calls or its time are spent, the best answer known that is possible under the
  * set is taken: it is the cost of a plan that exists, so never too low.
  *
  * The cost that decisions are made by is not always the planner's. A plan that
@@ -243,6 +243,19 @@ known(HoneStatement *st, Bitmapset *set)
 	return NULL;
 }
 
+/* Has the run asked the planner often enough, or for long enough? */
+static bool
+is_spent(HoneRun *run)
+{
+	instr_time	now;
+
+	if (run->planner_calls >= run->max_planner_calls)
+		return true;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, run->started);
+	return INSTR_TIME_GET_MILLISEC(now) >= hone_advise_time_limit;
+}
+
 /* Ask the planner about those sets it was not asked about yet. */
 bool
 hone_advise_prices(HoneRun *run, HoneStatement *st, Bitmapset **sets, int nsets)
@@ -256,7 +269,7 @@ hone_advise_prices(HoneRun *run, HoneStatement *st, Bitmapset **sets, int nsets)
 	for (int i = 0; i < nsets; i++)
 		if (known(st, sets[i]) == NULL)
 			question.sets[question.nsets++] = sets[i];
-	if (question.nsets == 0 || run->planner_calls >= run->max_planner_calls)
+	if (question.nsets == 0 || is_spent(run))
 		return true;
 	question.answers = palloc0(sizeof(HonePrice *) * question.nsets);
 	if (!hone_advise_with_statement(run, st, answer, &question))

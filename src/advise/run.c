@@ -4,7 +4,7 @@
  *
  * Changes nothing but memory: what is stored is stored by store.c afterwards,
  * so an error on the way leaves no trace. Work is bounded by a number of
- * planner calls (store: planner_calls), and can be cancelled at any of them.
+ * planner calls and by pg_hone.advisor_time_limit, and can be cancelled at any call.
  */
 #include "postgres.h"
 

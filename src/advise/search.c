@@ -192,6 +192,7 @@ clean(HoneRun *run, Bitmapset *set)
 		int			out = -1;
 		int			i = -1;
 
+		CHECK_FOR_INTERRUPTS();
 		while ((i = bms_next_member(set, i)) >= 0)
 		{
 			double		without = hone_advise_objective(run, bms_del_member(bms_copy(set), i));
