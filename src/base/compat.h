@@ -14,11 +14,13 @@
 #endif
 
 #include "access/attmap.h"
+#include "access/stratnum.h"
 #include "catalog/pg_namespace.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
 #include "parser/parse_relation.h"
 #include "portability/instr_time.h"
 #include "storage/proc.h"
@@ -171,6 +173,31 @@ hone_local_backend_status(int index)
 #else
 	return pgstat_fetch_stat_local_beentry(index);
 #endif
+}
+
+/* 18 replaced the strategy number of a path key by a comparison type. */
+static inline bool
+hone_pathkey_descending(const PathKey *pathkey)
+{
+#if PG_VERSION_NUM >= 180000
+	return pathkey->pk_cmptype == COMPARE_GT;
+#else
+	return pathkey->pk_strategy == BTGreaterStrategyNumber;
+#endif
+}
+
+/* 18 keeps the members of child relations apart from the others. */
+static inline List *
+hone_ec_members(const EquivalenceClass *ec, Index relid)
+{
+#if PG_VERSION_NUM >= 180000
+	if (ec->ec_childmembers != NULL && (int) relid < ec->ec_childmembers_size &&
+		ec->ec_childmembers[relid] != NIL)
+		return list_concat_copy(ec->ec_members, ec->ec_childmembers[relid]);
+#else
+	(void) relid;
+#endif
+	return ec->ec_members;
 }
 
 #endif							/* HONE_COMPAT_H */
