@@ -1,0 +1,2 @@
+\set conversation random_exponential(1, 60000, 2)
+UPDATE conversations SET status = 'closed', updated_at = now() WHERE id = :conversation;

@@ -1,0 +1,105 @@
+-- The names a user calls and the columns they have. More columns may come; a
+-- name listed here may not change.
+SET client_min_messages = warning;
+SET search_path = public;
+
+CREATE TEMP TABLE wanted (relation text PRIMARY KEY, columns text[]);
+INSERT INTO wanted VALUES
+('query_stats', '{userid,username,dbid,datname,queryid,toplevel,command,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,min_exec_ms,max_exec_ms,stddev_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes,first_seen,last_seen}'),
+('query_stats_info', '{entries,evictions}'),
+('slow_queries', '{id,logged_at,username,datname,application_name,client_addr,queryid,query,parameters,duration_ms,plan_ms,rows,plan,shared_blks_hit,shared_blks_read,temp_blks_written,outcome,sqlstate}'),
+('workload', '{queryid,username,query,calls,weight,samples,tables}'),
+('workload_samples', '{queryid,query,parameters,duration_ms,captured_at}'),
+('recommendations', '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason}'),
+('recommendation_queries', '{recommendation_id,queryid,query,calls,cost_before,cost_after,plan_before,plan_after}'),
+('rejected_candidates', '{run_id,definition,reason,improvement,size_bytes}'),
+('advisor_runs', '{run_id,started_at,elapsed_ms,queries,candidates,planner_calls,priced_configurations,cost_before,cost_after,storage_budget_bytes}'),
+('actions', '{id,recommendation_id,state,index_name,started_at,finished_at,attempts,error,undo_definition}'),
+('pool_stats', '{datname,username,application_name,client_addr,total,active,idle,idle_in_transaction,waiting,oldest_transaction_s,oldest_idle_s,peak_total}'),
+('pool_summary', '{}'),
+('feed_status', '{}'),
+('jobs', '{}');
+
+-- Functions: argument names that a caller may write, and the result's columns
+-- ({} where the contract does not say).
+CREATE TEMP TABLE wanted_function (name text, kind "char", arguments text, columns text[]);
+INSERT INTO wanted_function VALUES
+('query_latency', 'f', 'queryid bigint', '{le_ms,count}'),
+('reset_query_stats', 'f', 'userid oid, dbid oid, queryid bigint', '{}'),
+('recommend', 'f', 'storage_budget_bytes bigint, max_indexes integer',
+ '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason}'),
+('recommend_for', 'f', 'statements text[], weights double precision[], storage_budget_bytes bigint, max_indexes integer',
+ '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason}'),
+('advise', 'f', 'statement text, parameters text[]', '{}'),
+('what_if', 'f', 'statement text, create_indexes text[], hide_indexes regclass[], parameters text[]',
+ '{cost_before,cost_after,plan_before,plan_after,indexes_used,size_bytes}'),
+('explain_recommendation', 'f', 'id bigint', '{}'),
+('apply', 'p', 'id bigint, wait boolean', '{}'),
+('apply_all', 'p', NULL, '{}'),
+('revert', 'p', 'id bigint', '{}'),
+('dismiss', 'f', 'id bigint, reason text', '{}'),
+('create_feed', 'f', 'feed name, "window" interval, per_source integer, mode text', '{}'),
+('add_feed_source', 'f', 'feed name, relation regclass, type text, time_column name, title text, description text, severity text, filter text, time_zone text', '{}'),
+('build_feed', 'f', 'feed name', '{}'),
+('refresh_feed', 'f', 'feed name, "full" boolean', '{}'),
+('verify_feed', 'f', 'feed name', '{}'),
+('drop_feed', 'f', 'feed name', '{}'),
+('refresh_recent_activities', 'f', '', '{}'),
+('schedule', 'f', NULL, '{}'),
+('unschedule', 'f', NULL, '{}');
+
+CREATE TEMP TABLE wanted_setting (name text, boot_val text);
+INSERT INTO wanted_setting VALUES
+('enabled', 'on'), ('track', NULL), ('max_queries', NULL), ('slow_query_ms', '100'),
+('slow_plan_ms', '1000'), ('slow_query_rate_limit', NULL), ('capture_parameters', NULL),
+('retention', NULL);
+
+SELECT plan((SELECT count(*) FROM wanted)::int + 2 * (SELECT count(*) FROM wanted_function)::int
+            + (SELECT count(*) FROM wanted_setting)::int + 3);
+
+SELECT is((SELECT array_agg(w ORDER BY n)::text FROM unnest(columns) WITH ORDINALITY AS u(w, n)
+           WHERE NOT EXISTS (SELECT FROM pg_attribute a
+                             WHERE a.attrelid = to_regclass('hone.' || relation)
+                               AND a.attname = w AND a.attnum > 0 AND NOT a.attisdropped)),
+          CASE WHEN to_regclass('hone.' || relation) IS NULL THEN 'the view' END,
+          format('hone.%s has its columns', relation))
+FROM wanted;
+
+-- The arguments come first and in this order; a function may have more.
+CREATE TEMP VIEW found AS
+SELECT p.oid, p.proname, p.prokind, p.prorettype, p.prorows,
+       (SELECT string_agg(format('%s %s', quote_ident(n), format_type(t, NULL)), ', ' ORDER BY ord)
+        FROM unnest(p.proargnames[1:p.pronargs], p.proargtypes::oid[]) WITH ORDINALITY AS a(n, t, ord)) AS arguments,
+       CASE WHEN p.proallargtypes IS NULL
+            THEN (SELECT array_agg(a.attname::text) FROM pg_type t JOIN pg_attribute a ON a.attrelid = t.typrelid
+                  WHERE t.oid = p.prorettype AND a.attnum > 0 AND NOT a.attisdropped)
+            ELSE (SELECT array_agg(n) FROM unnest(p.proargnames, p.proargmodes) AS a(n, m) WHERE m IN ('o', 't', 'b'))
+       END AS columns
+FROM pg_proc p WHERE p.pronamespace = 'hone'::regnamespace;
+
+SELECT ok(EXISTS (SELECT FROM found f WHERE f.proname = w.name AND f.prokind = w.kind
+                  AND (w.arguments IS NULL OR coalesce(f.arguments, '') = w.arguments
+                       OR starts_with(coalesce(f.arguments, ''), w.arguments || ', '))),
+          format('hone.%s(%s) exists', w.name, w.arguments))
+FROM wanted_function w;
+SELECT ok(EXISTS (SELECT FROM found f WHERE f.proname = w.name AND coalesce(f.columns, '{}') @> w.columns),
+          format('hone.%s returns its columns', w.name))
+FROM wanted_function w;
+
+SELECT ok(EXISTS (SELECT FROM pg_settings s WHERE s.name = 'pg_hone.' || w.name
+                  AND (w.boot_val IS NULL OR s.boot_val = w.boot_val)),
+          format('pg_hone.%s exists%s', w.name, ', default ' || w.boot_val))
+FROM wanted_setting w;
+
+-- What is not there yet is not declared.
+SELECT is((SELECT string_agg(attname, ', ') FROM pg_attribute WHERE attrelid = to_regclass('hone.advisor_runs')
+           AND attname IN ('lower_bound', 'gap')), NULL, 'no bound is claimed');
+SELECT is((SELECT string_agg(attname, ', ') FROM pg_attribute WHERE attrelid = to_regclass('hone.actions')
+           AND attname = 'verdict'), NULL, 'no verdict is claimed');
+
+SELECT is((SELECT string_agg(a.attname, ', ') FROM pg_attribute a JOIN pg_class c ON c.oid = a.attrelid
+           WHERE c.relnamespace = 'hone'::regnamespace AND c.relkind = 'v' AND a.attnum > 0
+             AND a.atttypid = 'interval'::regtype AND a.attname !~ '_(ms|s)$'
+             AND c.relname <> 'feed_status'),
+          NULL, 'times in views are numbers with their unit in the name');
+SELECT * FROM finish();

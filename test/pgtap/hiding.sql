@@ -1,0 +1,88 @@
+-- An ordinary role sees its own texts and values, and nobody else's; a member
+-- of pg_read_all_stats sees all. Asked of everything that PUBLIC may read.
+SET client_min_messages = warning;
+SET search_path = public;
+SELECT plan(10);
+
+CREATE ROLE hiding_alice LOGIN;
+CREATE ROLE hiding_bob LOGIN;
+CREATE ROLE hiding_reader LOGIN IN ROLE pg_read_all_stats;
+CREATE TABLE hiding_t (a int, b text);
+INSERT INTO hiding_t SELECT i, 'x' FROM generate_series(1, 1000) i;
+GRANT ALL ON hiding_t TO PUBLIC;
+
+-- What alice runs; every statement is slow enough for the slow log. The secret
+-- is once a constant of the text, once a parameter, once in a failure.
+SET pg_hone.slow_query_ms = 0;
+SET pg_hone.slow_plan_ms = 0;
+SET SESSION AUTHORIZATION hiding_alice;
+SELECT count(*) FROM hiding_t WHERE b = 'alice_secret_1';
+PREPARE hiding_p AS SELECT count(*) AS alice_secret_name FROM hiding_t WHERE b = $1 AND a > 10;
+EXECUTE hiding_p ('alice_secret_2');
+EXECUTE hiding_p ('alice_secret_2');
+DEALLOCATE hiding_p;
+\set ON_ERROR_STOP off
+\o /dev/null
+\set VERBOSITY sqlstate
+SELECT a / 0 FROM hiding_t WHERE b <> 'alice_secret_3';
+\o
+\set VERBOSITY default
+\set ON_ERROR_STOP on
+RESET SESSION AUTHORIZATION;
+RESET pg_hone.slow_query_ms;
+RESET pg_hone.slow_plan_ms;
+-- Durable too, where there is something to make durable.
+SELECT format('SELECT %s', p.oid::regproc) || '()' FROM pg_proc p
+WHERE pronamespace = 'hone'::regnamespace AND pronargs = 0 AND proname LIKE 'collect%' \gexec
+
+-- Everything PUBLIC may read, as queries that count rows with the secret.
+CREATE TABLE hiding_reads AS
+SELECT c.oid::regclass::text AS name, format('SELECT count(*) FROM %s t WHERE t::text LIKE %L', c.oid::regclass, '%alice_secret%') AS query
+FROM pg_class c WHERE c.relnamespace = 'hone'::regnamespace AND c.relkind = 'v'
+  AND has_table_privilege('public', c.oid, 'SELECT')
+UNION ALL
+SELECT p.oid::regproc::text,
+       format('SELECT count(*) FROM %s(%s) t WHERE t::text LIKE %L', p.oid::regproc,
+              (SELECT string_agg(CASE t WHEN 'bool'::regtype THEN 'true' WHEN 'text'::regtype THEN '''''' ELSE '0' END, ', ')
+               FROM unnest(p.proargtypes::oid[]) t), '%alice_secret%')
+FROM pg_proc p WHERE p.pronamespace = 'hone'::regnamespace AND p.prokind = 'f'
+  AND has_function_privilege('public', p.oid, 'EXECUTE')
+  AND (p.pronargs = 0 OR p.proname LIKE '%\_memory');
+CREATE TABLE hiding_found (reader text, name text, rows bigint);
+GRANT SELECT ON hiding_reads TO PUBLIC;
+GRANT INSERT ON hiding_found TO PUBLIC;
+
+SET pg_hone.enabled = off;		-- the questions hold the secret too
+SET SESSION AUTHORIZATION hiding_bob;
+SELECT format('INSERT INTO hiding_found VALUES (%L, %L, (%s))', 'bob', name, query) FROM hiding_reads \gexec
+SELECT count(*) AS bob_others FROM hone.query_stats WHERE username = 'hiding_alice' AND query <> '<insufficient privilege>' \gset
+SELECT count(*) > 0 AS bob_hidden FROM hone.query_stats WHERE username = 'hiding_alice' AND query = '<insufficient privilege>' \gset
+SELECT count(*) AS bob_params FROM hone.slow_queries WHERE username = 'hiding_alice' AND (parameters IS NOT NULL OR plan IS NOT NULL) \gset
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION hiding_alice;
+SELECT format('INSERT INTO hiding_found VALUES (%L, %L, (%s))', 'alice', name, query) FROM hiding_reads \gexec
+RESET SESSION AUTHORIZATION;
+SET SESSION AUTHORIZATION hiding_reader;
+SELECT format('INSERT INTO hiding_found VALUES (%L, %L, (%s))', 'reader', name, query) FROM hiding_reads \gexec
+RESET SESSION AUTHORIZATION;
+RESET pg_hone.enabled;
+
+SELECT cmp_ok((SELECT count(*)::int FROM hiding_reads), '>=', 6, 'there is something to read');
+SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM hiding_found WHERE reader = 'bob' AND rows > 0),
+          NULL, 'bob finds alice''s secrets nowhere');
+SELECT is(:bob_others, 0, 'bob sees the text of none of alice''s queries');
+SELECT ok(:'bob_hidden'::bool, 'but that they ran');
+SELECT is(:bob_params, 0, 'bob sees no parameters and plans of alice''s');
+SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'alice' AND name = 'hone.slow_queries'), '>', 0::bigint,
+              'alice finds her own in the slow log');
+SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'alice' AND name = 'hone.workload_samples'), '>', 0::bigint,
+              'alice finds her own in the samples');
+SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'reader' AND name = 'hone.slow_queries'), '>', 0::bigint,
+              'a member of pg_read_all_stats finds them in the slow log');
+SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'reader' AND name = 'hone.query_stats'), '>', 0::bigint,
+              'a member of pg_read_all_stats finds her texts in the statistics');
+SELECT cmp_ok((SELECT count(*)::int FROM hone.query_stats WHERE username = 'hiding_bob'), '>=', 0, 'a superuser reads');
+
+DROP TABLE hiding_t, hiding_reads, hiding_found;
+DROP ROLE hiding_alice, hiding_bob, hiding_reader;
+SELECT * FROM finish();
