@@ -10,19 +10,36 @@ GRANT EXECUTE ON FUNCTION hone.query_stats_memory(), hone.query_latency(bigint),
 GRANT SELECT ON hone.query_stats, hone.query_stats_info, hone.query_history TO PUBLIC;
 
 -- slowlog
+GRANT EXECUTE ON FUNCTION hone.slow_queries_memory(bigint),
+    hone.slow_queries_info_row() TO PUBLIC;
+GRANT SELECT ON hone.slow_queries, hone.slow_queries_info TO PUBLIC;
 
 -- workload
+GRANT EXECUTE ON FUNCTION hone.workload_memory(bigint, bool),
+    hone.workload_info_row() TO PUBLIC;
+GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBLIC;
 
 -- jobs
+GRANT SELECT ON hone.collector_status TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.collector_databases() TO PUBLIC;
 
 -- whatif
 
 -- pool
+GRANT SELECT ON hone.pool_stats, hone.pool_summary TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;
 
 -- advise
+GRANT SELECT ON hone.recommendations, hone.recommendation_queries,
+    hone.rejected_candidates, hone.advisor_runs TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint) TO PUBLIC;
 
 -- apply
+GRANT SELECT ON hone.actions TO PUBLIC;
 
 -- recent
+GRANT SELECT ON hone.feed_status, hone.feed_sources TO PUBLIC;
 
 -- watch
+GRANT SELECT ON hone.jobs TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.cron_jobs(), hone.cron_job_name(text) TO PUBLIC;

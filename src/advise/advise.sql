@@ -43,3 +43,151 @@ CREATE TABLE hone.recommendation_store (
 );
 CREATE INDEX ON hone.recommendation_store (run_id);
 COMMENT ON TABLE hone.recommendation_store IS 'Recommended changes';
+
+CREATE TABLE hone.recommendation_query_store (
+    recommendation_id bigint NOT NULL REFERENCES hone.recommendation_store ON DELETE CASCADE,
+    ordinal           int NOT NULL,
+    queryid           bigint,
+    userid            oid NOT NULL,     -- whose statement it is
+    query             text NOT NULL,
+    calls             float8 NOT NULL,
+    cost_before       float8 NOT NULL,
+    cost_after        float8 NOT NULL,
+    plan_before       jsonb,
+    plan_after        jsonb,
+    PRIMARY KEY (recommendation_id, ordinal)
+);
+COMMENT ON TABLE hone.recommendation_query_store IS 'Queries that a recommended index serves';
+
+CREATE TABLE hone.rejected_candidate_store (
+    run_id      bigint NOT NULL REFERENCES hone.advisor_run_store ON DELETE CASCADE,
+    ordinal     int NOT NULL,
+    definition  text NOT NULL,
+    reason      text NOT NULL,
+    improvement float8 NOT NULL,
+    size_bytes  bigint,
+    PRIMARY KEY (run_id, ordinal)
+);
+COMMENT ON TABLE hone.rejected_candidate_store IS 'Candidates of a run that were not recommended';
+
+-- Rows are for those who asked, for the owner of the table, and for
+-- pg_read_all_stats. A reason names no statement; what queries say is in
+-- hone.recommendation_queries, and hidden there.
+CREATE VIEW hone.recommendations WITH (security_barrier) AS
+SELECT r.id, r.run_id, r.created_at, r.status, r.action, r.table_name, r.access_method,
+       r.index_name, r.definition, r.undo_definition, r.size_bytes, r.cost_before,
+       r.cost_after, r.improvement, r.write_cost, r.queries_helped, r.queries_hurt,
+       r.reason, r.dismiss_reason, o.rolname AS requested_by
+FROM hone.recommendation_store r
+     LEFT JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) r.requested_by
+WHERE pg_catalog.pg_has_role(r.requested_by, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+   OR EXISTS (SELECT FROM pg_catalog.pg_class c
+              WHERE c.oid OPERATOR(pg_catalog.=) r.relid
+                AND pg_catalog.pg_has_role(c.relowner, 'USAGE'));
+COMMENT ON VIEW hone.recommendations IS
+'Recommended changes with their expected effect, costs in planner units over the queries that use the index; improvement is the share of cost_before saved, write_cost what keeping the index costs the writes of the same workload (negative: what dropping it saves)';
+
+CREATE VIEW hone.recommendation_queries WITH (security_barrier) AS
+SELECT q.recommendation_id, q.queryid,
+       CASE WHEN s.visible THEN q.query ELSE '<insufficient privilege>' END AS query,
+       q.calls, q.cost_before, q.cost_after,
+       CASE WHEN s.visible THEN q.plan_before END AS plan_before,
+       CASE WHEN s.visible THEN q.plan_after END AS plan_after,
+       o.rolname AS username
+FROM hone.recommendation_query_store q
+     JOIN hone.recommendations r ON r.id OPERATOR(pg_catalog.=) q.recommendation_id
+     LEFT JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) q.userid
+     CROSS JOIN LATERAL (SELECT pg_catalog.pg_has_role(q.userid, 'USAGE')
+                             OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS visible) s;
+COMMENT ON VIEW hone.recommendation_queries IS
+'For each recommendation the queries whose plans use the index, with costs of one execution and plans before and after';
+
+CREATE VIEW hone.rejected_candidates WITH (security_barrier) AS
+SELECT c.run_id, c.definition, c.reason, c.improvement, c.size_bytes
+FROM hone.rejected_candidate_store c
+     JOIN hone.advisor_run_store r ON r.run_id OPERATOR(pg_catalog.=) c.run_id
+WHERE pg_catalog.pg_has_role(r.requested_by, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW hone.rejected_candidates IS
+'Why not: candidates that were not recommended, the share of the workload each would save alone, and the reason';
+
+CREATE VIEW hone.advisor_runs WITH (security_barrier) AS
+SELECT r.run_id, r.started_at, r.elapsed_ms, r.queries, r.candidates, r.planner_calls,
+       r.priced_configurations, r.cost_before, r.cost_after, r.storage_budget_bytes,
+       r.skipped, o.rolname AS requested_by
+FROM hone.advisor_run_store r
+     LEFT JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) r.requested_by
+WHERE pg_catalog.pg_has_role(r.requested_by, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW hone.advisor_runs IS
+'Runs of the advisor; costs are those of the whole workload in planner units, skipped lists the queries left out and why';
+
+CREATE FUNCTION hone.recommend(storage_budget_bytes bigint DEFAULT NULL, max_indexes int DEFAULT NULL)
+RETURNS SETOF hone.recommendations
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_recommend';
+COMMENT ON FUNCTION hone.recommend(bigint, int) IS
+'Recommends indexes for the captured workload of this database as far as the caller may see it, and stores the recommendations';
+
+CREATE FUNCTION hone.recommend_for(statements text[], weights float8[] DEFAULT NULL,
+                                   storage_budget_bytes bigint DEFAULT NULL, max_indexes int DEFAULT NULL)
+RETURNS SETOF hone.recommendations
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_recommend_for';
+COMMENT ON FUNCTION hone.recommend_for(text[], float8[], bigint, int) IS
+'Recommends indexes for the given statements, each run as often as its weight says, and stores the recommendations';
+
+CREATE FUNCTION hone.advise(statement text, parameters text[] DEFAULT NULL,
+    OUT action text, OUT table_name text, OUT access_method text, OUT definition text,
+    OUT size_bytes bigint, OUT cost_before float8, OUT cost_after float8,
+    OUT improvement float8, OUT reason text)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_advise';
+COMMENT ON FUNCTION hone.advise(text, text[]) IS
+'Indexes that one statement would profit from; stores nothing, works on a standby and without preloading';
+
+CREATE FUNCTION hone.dismiss(id bigint, reason text)
+RETURNS void
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_dismiss';
+COMMENT ON FUNCTION hone.dismiss(bigint, text) IS
+'Turns a recommendation down; the same one is not made again for whoever asked for it';
+
+CREATE FUNCTION hone.explain_recommendation(id bigint)
+RETURNS text
+LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    r hone.recommendations;
+    q record;
+    story text;
+BEGIN
+    SELECT * INTO r FROM hone.recommendations v WHERE v.id = explain_recommendation.id;
+    IF NOT FOUND THEN
+        RAISE undefined_object USING
+            MESSAGE = format('recommendation %s does not exist', explain_recommendation.id),
+            DETAIL = 'Or it is neither yours nor about a table of yours.';
+    END IF;
+    story := format(E'Recommendation %s (%s), made at %s\n\n%s;\n\n%s\n\nUndo: %s;\n',
+                    r.id, r.status, r.created_at, r.definition, r.reason, r.undo_definition);
+    IF r.dismiss_reason IS NOT NULL THEN
+        story := story || format(E'Dismissed: %s\n', r.dismiss_reason);
+    END IF;
+    FOR q IN SELECT * FROM hone.recommendation_queries v
+             WHERE v.recommendation_id = r.id
+             ORDER BY v.calls * (v.cost_before - v.cost_after) DESC
+    LOOP
+        story := story || format(E'\n%s calls, estimated cost of one %s -> %s (%s %%)\n    %s\n',
+            q.calls, round(q.cost_before::numeric, 2), round(q.cost_after::numeric, 2),
+            CASE WHEN q.cost_before > 0
+                 THEN round(((q.cost_after - q.cost_before) / q.cost_before * 100)::numeric, 1) END,
+            replace(q.query, E'\n', E'\n    '));
+    END LOOP;
+    RETURN story;
+END
+$$;
+COMMENT ON FUNCTION hone.explain_recommendation(bigint) IS
+'The whole story of a recommendation as text';

@@ -1,3 +1,10 @@
+/*
+ * apply.h
+ *	  Carries out recommendations, and takes them back.
+ *
+ * Entry points are SQL procedures (apply.sql); other rooms use those, and the
+ * tables.
+ */
 #ifndef HONE_APPLY_H
 #define HONE_APPLY_H
 

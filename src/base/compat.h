@@ -14,12 +14,18 @@
 #endif
 
 #include "access/attmap.h"
+#include "access/stratnum.h"
+#include "catalog/pg_namespace.h"
+#include "commands/vacuum.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
+#include "parser/parse_relation.h"
 #include "portability/instr_time.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/backend_status.h"
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"
 #else
@@ -111,6 +117,17 @@ hone_owns_relation(Oid relid, Oid roleid)
 #endif
 }
 
+/* May the role create objects in the schema? */
+static inline bool
+hone_may_create_in_schema(Oid schema, Oid roleid)
+{
+#if PG_VERSION_NUM >= 160000
+	return object_aclcheck(NamespaceRelationId, schema, roleid, ACL_CREATE) == ACLCHECK_OK;
+#else
+	return pg_namespace_aclcheck(schema, roleid, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
 /* 16 gave build_attrmap_by_name a third argument. */
 static inline AttrMap *
 hone_build_attrmap_by_name(TupleDesc indesc, TupleDesc outdesc)
@@ -120,6 +137,67 @@ hone_build_attrmap_by_name(TupleDesc indesc, TupleDesc outdesc)
 #else
 	return build_attrmap_by_name(indesc, outdesc);
 #endif
+}
+
+/* 16 moved permissions out of the range table entry; some are required. */
+static inline void
+hone_add_rte_permissions(Query *query, RangeTblEntry *rte)
+{
+#if PG_VERSION_NUM >= 160000
+	(void) addRTEPermissionInfo(&query->rteperminfos, rte);
+#else
+	(void) query;
+	(void) rte;
+#endif
+}
+
+/* 17 moved the statistics target; -1 is the default. */
+static inline void
+hone_set_statistics_target(VacAttrStats *stats, int target)
+{
+#if PG_VERSION_NUM >= 170000
+	stats->attstattarget = target;
+#else
+	stats->attr = (Form_pg_attribute) palloc0(ATTRIBUTE_FIXED_PART_SIZE);
+	stats->attr->atttypid = stats->attrtypid;
+	stats->attr->attstattarget = target;
+#endif
+}
+
+/* One entry of this process's snapshot of the backend status array, from 1. */
+static inline LocalPgBackendStatus *
+hone_local_backend_status(int index)
+{
+#if PG_VERSION_NUM >= 160000
+	return pgstat_get_local_beentry_by_index(index);
+#else
+	return pgstat_fetch_stat_local_beentry(index);
+#endif
+}
+
+/* 18 replaced the strategy number of a path key by a comparison type. */
+static inline bool
+hone_pathkey_descending(const PathKey *pathkey)
+{
+#if PG_VERSION_NUM >= 180000
+	return pathkey->pk_cmptype == COMPARE_GT;
+#else
+	return pathkey->pk_strategy == BTGreaterStrategyNumber;
+#endif
+}
+
+/* 18 keeps the members of child relations apart from the others. */
+static inline List *
+hone_ec_members(const EquivalenceClass *ec, Index relid)
+{
+#if PG_VERSION_NUM >= 180000
+	if (ec->ec_childmembers != NULL && (int) relid < ec->ec_childmembers_size &&
+		ec->ec_childmembers[relid] != NIL)
+		return list_concat_copy(ec->ec_members, ec->ec_childmembers[relid]);
+#else
+	(void) relid;
+#endif
+	return ec->ec_members;
 }
 
 #endif							/* HONE_COMPAT_H */

@@ -38,6 +38,8 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "common/hashfn.h"
@@ -45,6 +47,7 @@
 #include "miscadmin.h"
 #include "optimizer/planner.h"
 #include "parser/analyze.h"
+#include "parser/scansup.h"
 #include "tcop/utility.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -331,6 +334,40 @@ record_failure(const QueryDesc *query_desc)
  * ------------------------------------------------------------------
  */
 
+/*
+ * Does a source text, after white space, comments and parentheses, begin like
+ * a statement? PL/pgSQL has its expressions analysed as queries whose text is
+ * the bare expression, which says nothing to a reader.
+ */
+static bool
+begins_statement(const char *text)
+{
+	static const char *const words[] = {
+		"select", "insert", "update", "delete", "merge", "with", "values",
+		"table", "prepare", "explain", "declare", "create", "copy", "refresh"
+	};
+
+	for (;;)
+	{
+		if (scanner_isspace(*text) || *text == '(')
+			text++;
+		else if (text[0] == '-' && text[1] == '-')
+			text += strcspn(text, "\r\n");
+		else if (text[0] == '/' && text[1] == '*' && strstr(text + 2, "*/") != NULL)
+			text = strstr(text + 2, "*/") + 2;
+		else
+			break;
+	}
+	for (int i = 0; i < (int) lengthof(words); i++)
+	{
+		size_t		len = strlen(words[i]);
+
+		if (pg_strncasecmp(text, words[i], len) == 0)
+			return !isalnum((unsigned char) text[len]) && text[len] != '_';
+	}
+	return false;
+}
+
 static void
 probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 {
@@ -353,6 +390,8 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	}
 	fill_key(&key, (uint64) query->queryId);
 	text = CleanQuerytext(text, &location, &len);
+	if (!begins_statement(text))
+		return;
 	hone_stats_remember_text(&key, text, len, location, jstate);
 }
 

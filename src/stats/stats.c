@@ -42,6 +42,7 @@ hone_stats_init(void)
 	hone_shmem_register(&hone_stats_store_part);
 	hone_shmem_register(&hone_stats_pending_part);
 	hone_shmem_register(&hone_stats_text_part);
+	hone_jobs_register_tick(hone_stats_drain);
 }
 
 static double

@@ -58,6 +58,7 @@ typedef struct TextPartition
 	int			hand;
 	int64		kept;
 	int64		lost;
+	Size		bytes;			/* of the texts kept */
 } TextPartition;
 
 typedef struct TextStore
@@ -153,6 +154,17 @@ find_slot(const HoneQueryKey *key)
 	return NULL;
 }
 
+/* Remove a text nobody needs. Caller holds the partition's lock exclusively. */
+static void
+remove_text(TextPartition *part, TextSlot *slot)
+{
+	hone_arena_free(slot->text);
+	slot->text = InvalidDsaPointer;
+	part->kept--;
+	part->bytes -= slot->length + 1;
+	pg_atomic_fetch_add_u64(&store->generation, 1);
+}
+
 /* Free a slot for a new text: a hole, else a text nobody needs. Lock held. */
 static TextSlot *
 make_room(int p, uint64 hash)
@@ -176,33 +188,46 @@ make_room(int p, uint64 hash)
 	if (store->partition[p].hand >= probes)
 		store->partition[p].hand = 0;
 	if (unpinned != NULL)
-	{
-		hone_arena_free(unpinned->text);
-		unpinned->text = InvalidDsaPointer;
-		store->partition[p].kept--;
-		pg_atomic_fetch_add_u64(&store->generation, 1);
-	}
+		remove_text(&store->partition[p], unpinned);
 	return unpinned;
 }
 
-/* Remove one unpinned text of the partition to give the arena air. Lock held. */
+/*
+ * Remove texts nobody needs until there are size bytes left of the partition's
+ * share of the arena (texts as a whole may fill a third of it). Lock held.
+ */
 static bool
-drop_unpinned(int p)
+make_air(int p, Size size)
 {
+	TextPartition *part = &store->partition[p];
 	TextSlot   *slot = partition_slots(p);
+	Size		share = hone_arena_size() / 3 / NUM_PARTITIONS;
 
-	for (int i = 0; i < store->slots; i++)
+	for (int i = 0; i < store->slots && part->bytes + size > share; i++)
 	{
 		if (DsaPointerIsValid(slot[i].text) && slot[i].pins == 0)
-		{
-			hone_arena_free(slot[i].text);
-			slot[i].text = InvalidDsaPointer;
-			store->partition[p].kept--;
-			pg_atomic_fetch_add_u64(&store->generation, 1);
-			return true;
-		}
+			remove_text(part, &slot[i]);
 	}
-	return false;
+	return part->bytes + size <= share;
+}
+
+static void
+fill_slot(TextPartition *part, TextSlot *slot, const HoneQueryKey *key,
+		  const char *text, int length, dsa_pointer pointer)
+{
+	char	   *place = hone_arena_address(pointer);
+
+	memcpy(place, text, length);
+	place[length] = '\0';
+	slot->queryid = key->queryid;
+	slot->dbid = key->dbid;
+	slot->userid = key->userid;
+	slot->pins = 0;
+	slot->encoding = GetDatabaseEncoding();
+	slot->length = length;
+	slot->text = pointer;
+	part->kept++;
+	part->bytes += length + 1;
 }
 
 static void
@@ -210,39 +235,23 @@ keep_text(const HoneQueryKey *key, const char *text, int length)
 {
 	uint64		hash = hash_identity(key);
 	int			p = (int) (hash % NUM_PARTITIONS);
-	TextSlot   *slot;
-	dsa_pointer pointer = hone_arena_alloc(length + 1);
+	TextPartition *part = &store->partition[p];
 
-	LWLockAcquire(&store->partition[p].lock, LW_EXCLUSIVE);
-	if (!DsaPointerIsValid(pointer) && drop_unpinned(p))
-		pointer = hone_arena_alloc(length + 1);
+	/* Attach before locking: the first time allocates, and could fail. */
+	(void) hone_arena();
 
-	slot = find_slot(key);
-	if (slot == NULL && DsaPointerIsValid(pointer))
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	if (find_slot(key) == NULL)
 	{
-		slot = make_room(p, hash);
-		if (slot != NULL)
-		{
-			char	   *place = hone_arena_address(pointer);
+		TextSlot   *slot = make_air(p, length + 1) ? make_room(p, hash) : NULL;
+		dsa_pointer pointer = slot ? hone_arena_alloc(length + 1) : InvalidDsaPointer;
 
-			memcpy(place, text, length);
-			place[length] = '\0';
-			slot->queryid = key->queryid;
-			slot->dbid = key->dbid;
-			slot->userid = key->userid;
-			slot->pins = 0;
-			slot->encoding = GetDatabaseEncoding();
-			slot->length = length;
-			slot->text = pointer;
-			store->partition[p].kept++;
-			pointer = InvalidDsaPointer;
-		}
+		if (DsaPointerIsValid(pointer))
+			fill_slot(part, slot, key, text, length, pointer);
+		else
+			part->lost++;
 	}
-	if (slot == NULL)
-		store->partition[p].lost++;
-	LWLockRelease(&store->partition[p].lock);
-
-	hone_arena_free(pointer);
+	LWLockRelease(&part->lock);
 }
 
 static bool
@@ -403,6 +412,9 @@ hone_stats_text_get(const HoneQueryKey *key)
 	char	   *buffer = NULL;
 	int			length = 0;
 	int			encoding = 0;
+
+	/* Attach before locking: the first time allocates, and could fail. */
+	(void) hone_arena();
 
 	for (;;)
 	{

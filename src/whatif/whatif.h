@@ -5,6 +5,14 @@
  * Works in any backend, with or without preloading, on a standby too. The
  * caller has an active snapshot, and has become the role whose statement it
  * plans (base/owner.h).
+ *
+ * Nothing here undoes what it does: analysis takes the statement's relation
+ * locks, an index takes AccessShareLock on its table and partitions, and
+ * functions run by the planner may do anything the role may. So do a batch in
+ * an internal subtransaction and roll that back, keeping what is wanted in a
+ * memory context from outside, and catch errors there. An error leaves no state
+ * behind: no statement but the one given to hone_whatif_plan ever sees an
+ * imagined index.
  */
 #ifndef HONE_WHATIF_H
 #define HONE_WHATIF_H
@@ -50,8 +58,16 @@ extern void hone_whatif_init(void);
  * Parse one CREATE INDEX statement (a name, CONCURRENTLY and IF NOT EXISTS are
  * accepted and ignored) into an index that could be built. Errors as CREATE
  * INDEX itself would give them: syntax, unknown relation, column or operator
- * class, mutable expression. The caller needs SELECT on the table
- * (ERRCODE_INSUFFICIENT_PRIVILEGE).
+ * class, mutable expression, and a row for which an expression fails. The
+ * caller needs SELECT on the table (ERRCODE_INSUFFICIENT_PRIVILEGE). Access
+ * methods: btree and gin; others, and UNIQUE, are ERRCODE_FEATURE_NOT_SUPPORTED.
+ *
+ * For expressions and GIN a sample of some 10000 rows is read, as the current
+ * user (a few milliseconds); under row security it is not, and the estimates
+ * are coarser. On a partitioned table the index is imagined in every partition.
+ *
+ * The definition means what it says where nothing is in front of pg_catalog in
+ * the search_path: build it under "pg_catalog, pg_temp".
  */
 extern HoneIndex *hone_whatif_index(const char *create_index);
 
@@ -84,14 +100,20 @@ extern PlannedStmt *hone_whatif_plan(Query *query, const char *statement,
 									 ParamListInfo params,
 									 const HoneConfiguration *configuration);
 
-/* Total cost of a plan, and the imagined indexes of the configuration it uses. */
+/*
+ * Total cost of a plan, and the imagined indexes of the configuration (the one
+ * it was made under) that it uses.
+ */
 extern double hone_whatif_cost(PlannedStmt *plan);
 extern List *hone_whatif_used(PlannedStmt *plan, const HoneConfiguration *configuration);
 
 /* OIDs of the real indexes a plan uses. */
 extern List *hone_whatif_used_real(PlannedStmt *plan);
 
-/* EXPLAIN (FORMAT JSON) of a plan made under the configuration. */
+/*
+ * EXPLAIN (FORMAT JSON) of a plan made under the configuration: an array of one
+ * object, as the command gives it.
+ */
 extern char *hone_whatif_explain(PlannedStmt *plan, const char *statement,
 								 ParamListInfo params,
 								 const HoneConfiguration *configuration);

@@ -1,0 +1,336 @@
+/*
+ * candidate.c
+ *	  Making candidates: their identity, their text, and what keeps them out.
+ *
+ * A candidate is proposed by the files of its family (btree.c, gin.c,
+ * variant.c). The same definition proposed twice is the same candidate; one
+ * that an existing index already serves, or that was dismissed or reverted
+ * before, is kept with the reason why not and never planned with. Runs as the
+ * statement's role under a safe search_path: the definition is parsed by
+ * hone_whatif_index, each in a subtransaction, because it may fail.
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_collation.h"
+#include "catalog/pg_opclass.h"
+#include "commands/defrem.h"
+#include "common/hashfn.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "utils/builtins.h"
+#include "utils/hsearch.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+#include "advise/internal.h"
+#include "base/compat.h"
+
+#define MAX_CANDIDATES 4000
+#define MAX_KEY_BYTES 400		/* of all keys together, on average */
+
+static void
+append_opclass(StringInfo buf, Oid opclass)
+{
+	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
+	Form_pg_opclass form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for operator class %u", opclass);
+	form = (Form_pg_opclass) GETSTRUCT(tuple);
+	appendStringInfo(buf, " %s",
+					 quote_qualified_identifier(get_namespace_name(form->opcnamespace),
+												NameStr(form->opcname)));
+	ReleaseSysCache(tuple);
+}
+
+static char *
+collation_name(Oid collation)
+{
+	HeapTuple	tuple = SearchSysCache1(COLLOID, ObjectIdGetDatum(collation));
+	Form_pg_collation form;
+	char	   *name;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for collation %u", collation);
+	form = (Form_pg_collation) GETSTRUCT(tuple);
+	name = quote_qualified_identifier(get_namespace_name(form->collnamespace),
+									  NameStr(form->collname));
+	ReleaseSysCache(tuple);
+	return name;
+}
+
+/* ON table USING am (keys) INCLUDE (columns) WHERE predicate */
+static char *
+make_body(const HoneCandidate *c)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	appendStringInfo(&buf, "ON %s USING %s (",
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(c->relid)),
+												get_rel_name(c->relid)),
+					 c->amoid == GIN_AM_OID ? "gin" : "btree");
+	for (int i = 0; i < c->nkeys; i++)
+	{
+		const HoneKey *key = &c->keys[i];
+
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", key->sql);
+		if (OidIsValid(key->collation))
+			appendStringInfo(&buf, " COLLATE %s", collation_name(key->collation));
+		if (OidIsValid(key->opclass))
+			append_opclass(&buf, key->opclass);
+		if (key->desc)
+			appendStringInfoString(&buf, " DESC");
+		if (key->nulls_first != key->desc)
+			appendStringInfoString(&buf, key->nulls_first ? " NULLS FIRST" : " NULLS LAST");
+	}
+	appendStringInfoChar(&buf, ')');
+	for (int i = 0; i < c->nincluded; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : " INCLUDE (",
+						 quote_identifier(get_attname(c->relid, c->included[i], false)));
+	if (c->nincluded > 0)
+		appendStringInfoChar(&buf, ')');
+	if (c->predicate)
+		appendStringInfo(&buf, " WHERE %s", c->predicate->sql);
+	return buf.data;
+}
+
+/* Ask what-if for size and shape; false, with the reason, when it cannot be. */
+static bool
+imagine(HoneRun *run, HoneCandidate *c)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile bool ok = false;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(run->memory);
+	PG_TRY();
+	{
+		c->index = hone_whatif_index(psprintf("CREATE INDEX %s", c->body));
+		/* what-if writes it as pg_get_indexdef will */
+		if (strncmp(c->index->definition, "CREATE INDEX ON ", 16) == 0)
+			c->body = c->index->definition + strlen("CREATE INDEX ");
+		ReleaseCurrentSubTransaction();
+		ok = true;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(run->memory);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+			ReThrowError(edata);
+		c->rejection = psprintf("it cannot be built: %s", edata->message);
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return ok;
+}
+
+/*
+ * Is a key so long on average that some value may not fit into a btree page?
+ * Then an INSERT would fail because of the index.
+ */
+static bool
+is_too_long(const HoneCandidate *c)
+{
+	int			bytes = 0;
+
+	if (c->amoid != BTREE_AM_OID)
+		return false;
+	for (int i = 0; i < c->nkeys; i++)
+		if (c->keys[i].attno != 0)
+			bytes += Max(get_attavgwidth(c->relid, c->keys[i].attno), 0);
+	return bytes > MAX_KEY_BYTES;
+}
+
+typedef struct BodyEntry
+{
+	char	   *body;
+	HoneCandidate *candidate;
+} BodyEntry;
+
+static uint32
+body_hash(const void *key, Size keysize pg_attribute_unused())
+{
+	const char *body = *(char *const *) key;
+
+	return DatumGetUInt32(hash_any((const unsigned char *) body, strlen(body)));
+}
+
+static int
+body_match(const void *a, const void *b, Size keysize pg_attribute_unused())
+{
+	return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+static bool
+was_refused(HoneRun *run, const char *body)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->refused)
+		if (strcmp(lfirst(lc), body) == 0)
+			return true;
+	return false;
+}
+
+/*
+ * Enter a candidate, or find the one that is the same. The argument is copied.
+ * NULL when there is no room for more.
+ */
+HoneCandidate *
+hone_advise_propose(HoneRun *run, HoneCandidate *given)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->memory);
+	char	   *body = make_body(given);
+	BodyEntry  *entry;
+	HoneCandidate *c;
+	HoneExisting *covering;
+	bool		found;
+
+	if (run->bodies == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(char *);
+		ctl.entrysize = sizeof(BodyEntry);
+		ctl.hash = body_hash;
+		ctl.match = body_match;
+		ctl.hcxt = run->memory;
+		run->bodies = hash_create("pg_hone candidates", 256, &ctl,
+								  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
+	}
+	if (run->ncandidates >= MAX_CANDIDATES)
+	{
+		MemoryContextSwitchTo(old);
+		return NULL;
+	}
+	entry = hash_search(run->bodies, &body, HASH_ENTER, &found);
+	if (found)
+	{
+		MemoryContextSwitchTo(old);
+		return entry->candidate;
+	}
+	c = palloc(sizeof(HoneCandidate));
+	*c = *given;
+	c->body = body;
+	c->id = run->ncandidates;
+	entry->candidate = c;
+	if (run->ncandidates >= run->maxcandidates)
+	{
+		run->maxcandidates = run->maxcandidates ? run->maxcandidates * 2 : 256;
+		run->candidates = run->candidates ?
+			repalloc(run->candidates, run->maxcandidates * sizeof(HoneCandidate *)) :
+			palloc(run->maxcandidates * sizeof(HoneCandidate *));
+	}
+	run->candidates[run->ncandidates++] = c;
+
+	if (c->rejection == NULL && (covering = hone_advise_covered_by(run, c)) != NULL)
+		c->rejection = psprintf("existing index %s already serves it",
+								quote_identifier(covering->name));
+	if (c->rejection == NULL && is_too_long(c))
+		c->rejection = "its values are too long for a btree";
+	if (c->rejection == NULL)
+		(void) imagine(run, c);
+	if (c->rejection == NULL && was_refused(run, c->body))
+		c->rejection = "it was dismissed or reverted before";
+	if (c->rejection == NULL && run->budget >= 0 && c->index->size_bytes > run->budget)
+		c->rejection = "it alone is larger than the storage budget";
+	MemoryContextSwitchTo(old);
+	return c;
+}
+
+/* A statement has this candidate; it is worth planning with. */
+void
+hone_advise_note(HoneRun *run, HoneStatement *st, HoneCandidate *c)
+{
+	MemoryContext old;
+
+	if (c == NULL || c->rejection)
+		return;
+	old = MemoryContextSwitchTo(run->memory);
+	st->relevant = bms_add_member(st->relevant, c->id);
+	MemoryContextSwitchTo(old);
+}
+
+/* A btree on these keys. */
+HoneCandidate *
+hone_advise_propose_keys(HoneRun *run, Oid relid, const HoneKey *keys, int nkeys)
+{
+	HoneCandidate c = {0};
+
+	c.relid = relid;
+	c.amoid = BTREE_AM_OID;
+	c.nkeys = Min(nkeys, HONE_MAX_KEYS);
+	memcpy(c.keys, keys, c.nkeys * sizeof(HoneKey));
+	return hone_advise_propose(run, &c);
+}
+
+/* Attributes the index would depend on: an update of one of them costs. */
+Bitmapset *
+hone_advise_candidate_columns(const HoneCandidate *c)
+{
+	Bitmapset  *columns = NULL;
+
+	for (int i = 0; i < c->nkeys; i++)
+		columns = bms_add_members(columns, c->keys[i].columns);
+	for (int i = 0; i < c->nincluded; i++)
+		columns = bms_add_member(columns, c->included[i]);
+	if (c->predicate)
+		columns = bms_add_members(columns, c->predicate->columns);
+	return columns;
+}
+
+/* The keys, to be named in a sentence. */
+char *
+hone_advise_column_list(const HoneCandidate *c)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	for (int i = 0; i < c->nkeys; i++)
+		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", c->keys[i].sql);
+	return buf.data;
+}
+
+/* Table and columns, cut to fit, free in the table's schema and in the list. */
+char *
+hone_advise_index_name(HoneRun *run pg_attribute_unused(), const HoneCandidate *c, List *taken)
+{
+	StringInfoData columns;
+	Oid			nspid = get_rel_namespace(c->relid);
+
+	initStringInfo(&columns);
+	for (int i = 0; i < c->nkeys; i++)
+		appendStringInfo(&columns, "%s%s", i > 0 ? "_" : "",
+						 c->keys[i].label);
+	for (int pass = 0;; pass++)
+	{
+		char	   *label = pass == 0 ? pstrdup("idx") : psprintf("idx%d", pass);
+		char	   *name = makeObjectName(get_rel_name(c->relid), columns.data, label);
+		bool		free = !OidIsValid(get_relname_relid(name, nspid));
+		ListCell   *lc;
+
+		foreach(lc, taken)
+			if (strcmp(lfirst(lc), name) == 0)
+				free = false;
+		if (free)
+			return name;
+	}
+}

@@ -1,0 +1,339 @@
+/*
+ * internal.h
+ *	  What the files of this room share; nobody else includes it.
+ *
+ * A run goes through: read (what the statements do with each table) ->
+ * btree, gin, variant (candidates) -> price (the planner's word) -> search
+ * (which of them) -> drop (what they make superfluous) -> explain (why).
+ * Everything of a run lives in run->memory and is freed with it.
+ */
+#ifndef HONE_ADVISE_INTERNAL_H
+#define HONE_ADVISE_INTERNAL_H
+
+#include "nodes/params.h"
+#include "nodes/parsenodes.h"
+#include "nodes/pathnodes.h"
+#include "portability/instr_time.h"
+#include "utils/array.h"
+#include "whatif/whatif.h"
+
+#define HONE_MAX_KEYS		4	/* key columns of a candidate */
+#define HONE_MAX_INCLUDED	3	/* columns in INCLUDE */
+#define HONE_SMALL_PAGES	32	/* smaller tables get no index */
+
+/* A column or expression an index is, or could be, keyed by. */
+typedef struct HoneKey
+{
+	const char *sql;			/* quoted column, or expression in parentheses;
+								 * this is its identity */
+	const char *label;			/* a word for it in the index's name */
+	AttrNumber	attno;			/* 0 for an expression */
+	Oid			opclass;		/* InvalidOid: the default one of the type */
+	Oid			opfamily;
+	Oid			collation;		/* InvalidOid: the key's own */
+	bool		desc;
+	bool		nulls_first;
+	Bitmapset  *columns;		/* attributes it is made of */
+} HoneKey;
+
+typedef enum HoneUseKind
+{
+	HONE_USE_EQUAL,				/* = constant, parameter, or outer value */
+	HONE_USE_IN,				/* = ANY, IN, IS NULL */
+	HONE_USE_RANGE,				/* <, BETWEEN, LIKE 'x%' */
+	HONE_USE_JOIN,				/* = a column of another relation */
+	HONE_USE_ARM,				/* in one arm of an OR */
+	HONE_USE_CONTAINS			/* an operator of some GIN operator class */
+} HoneUseKind;
+
+/* One use of a key by one relation of a statement. */
+typedef struct HoneUse
+{
+	HoneUseKind kind;
+	Node	   *expr;			/* with varno 1 */
+	HoneKey		key;			/* key.sql is filled after the planner returned */
+	double		selectivity;
+	Relids		partners;		/* joins: the relations at the other side */
+	double		shared;			/* weight of all statements that use the key so */
+} HoneUse;
+
+/* An order the plan could profit from: list of HoneUse (keys with direction). */
+typedef struct HoneOrder
+{
+	List	   *uses;
+	bool		required;		/* ORDER BY, min/max; else GROUP BY, DISTINCT, ... */
+} HoneOrder;
+
+/* A restriction with constants only, that a partial index could have. */
+typedef struct HonePredicate
+{
+	Node	   *clause;			/* with varno 1 */
+	const char *sql;
+	Bitmapset  *columns;		/* attribute numbers */
+	double		selectivity;
+	bool		literal;		/* constants stand in the text */
+	bool		usable;			/* the same in (nearly) all samples */
+} HonePredicate;
+
+/* What one statement does with one occurrence of a table. */
+typedef struct HoneRelUse
+{
+	Oid			relid;
+	List	   *uses;
+	List	   *orders;
+	List	   *predicates;
+	Bitmapset  *read;			/* attributes read, offset by
+								 * FirstLowInvalidHeapAttributeNumber */
+	bool		limited;		/* LIMIT above */
+	bool		filtered_elsewhere; /* other relations of the join have filters */
+	int			nfilters;
+	BlockNumber pages;
+	double		tuples;
+	double		allvisfrac;
+} HoneRelUse;
+
+/* A query, with how often it ran and how long it took. */
+typedef struct HoneQueryGroup
+{
+	int64		queryid;
+	Oid			userid;
+	const char *text;
+	double		calls;
+	double		mean_ms;		/* 0: not measured */
+	int			nsamples;
+} HoneQueryGroup;
+
+/* A planner's answer. */
+typedef struct HonePrice
+{
+	Bitmapset  *set;			/* candidates visible */
+	Bitmapset  *used;			/* of those, used by the plan */
+	double		planner_cost;
+	double		cost;			/* with the risk of LIMIT guesses */
+} HonePrice;
+
+/* One statement to be planned: a sample of a query, with values. */
+typedef struct HoneStatement
+{
+	int			id;
+	HoneQueryGroup *group;
+	int			position;		/* in the caller's array, from 1; 0: captured */
+	const char *text;
+	bool		has_values;
+	int			nvalues;
+	char	  **values;
+	int			ntypes;
+	Oid		   *types;
+	bool		as_caller;
+	Oid			userid;
+	const char *search_path;
+	double		calls;			/* executions it stands for */
+
+	const char *failure;		/* why it is out of the run, or NULL */
+	double		weight;			/* calls, corrected by measured time */
+	double		base_cost;
+	double		generic_cost;	/* 0: has no parameters */
+	List	   *rels;			/* of HoneRelUse */
+	List	   *relids;			/* tables, with partitions and their parents */
+	List	   *real;			/* existing indexes its plan uses */
+	const char *base_plan;		/* a short summary */
+
+	CmdType		command;
+	Oid			target;			/* of INSERT, UPDATE, DELETE, MERGE */
+	Bitmapset  *changed;		/* attributes an UPDATE changes */
+	double		rows_written;	/* per call */
+
+	Bitmapset  *relevant;		/* candidates worth planning with */
+	List	   *prices;			/* of HonePrice */
+
+	HonePrice  *final;			/* under the chosen set, if it touches it */
+	const char *final_plan;
+} HoneStatement;
+
+/* What an existing index is, in a candidate's words. */
+typedef struct HoneExisting
+{
+	Oid			oid;
+	Oid			relid;
+	Oid			amoid;
+	const char *name;
+	int			nkeys;
+	HoneKey    *keys;
+	Bitmapset  *included;
+	Bitmapset  *columns;		/* all attributes it depends on */
+	bool		expressions;	/* has a key that is not a column */
+	const char *predicate;		/* NULL: none */
+	bool		unique;
+	bool		valid;
+	bool		droppable;
+	double		pages;
+	int64		size_bytes;
+} HoneExisting;
+
+typedef struct HoneCandidate
+{
+	int			id;				/* its bit */
+	Oid			relid;
+	Oid			amoid;
+	int			nkeys;
+	HoneKey		keys[HONE_MAX_KEYS];
+	int			nincluded;
+	AttrNumber	included[HONE_MAX_INCLUDED];
+	HonePredicate *predicate;	/* NULL: none */
+	const char *body;			/* ON table USING ...; its identity */
+	HoneIndex  *index;
+	double		write_cost;
+	double		best_gain;		/* of all it did alone, weighted */
+	const char *rejection;		/* why it is out, or NULL */
+	bool		chosen;
+	bool		seeded;			/* made as a variant of another */
+} HoneCandidate;
+
+typedef struct HoneRun
+{
+	MemoryContext memory;
+	MemoryContext scratch;		/* reset before each statement */
+	Oid			caller;
+	bool		strict;			/* errors are the caller's */
+
+	int64		budget;			/* -1: none */
+	int			max_indexes;	/* -1: none */
+
+	List	   *groups;
+	int			nstatements;
+	HoneStatement **statements;
+	StringInfoData skipped;		/* members of a jsonb array */
+	int			nskipped;
+	instr_time	started;
+
+	int			ncandidates;
+	int			maxcandidates;
+	HoneCandidate **candidates;
+	struct HTAB *bodies;		/* body -> candidate */
+	List	   *existing;		/* of HoneExisting */
+	List	   *existing_of;	/* tables read so far (oid list) */
+	List	   *refused;		/* bodies (char *) dismissed or reverted before */
+
+	uint64		planner_calls;
+	uint64		max_planner_calls;
+	uint64		priced;
+
+	double		cost_before;
+	double		improvable;		/* of it, if indexes cost nothing */
+	double		cost_after;
+	Bitmapset  *chosen;
+	List	   *drops;			/* of HoneDrop */
+} HoneRun;
+
+typedef struct HoneDrop
+{
+	HoneExisting *existing;
+	HoneCandidate *new_cover;	/* the new index that does its work, or NULL */
+	HoneExisting *old_cover;	/* the existing one */
+	int			statements;		/* that used it and were replanned */
+	double		cost_before;
+	double		cost_after;
+	double		write_saving;
+} HoneDrop;
+
+/* in advise.c */
+extern int	hone_advise_time_limit;
+
+/* in read.c */
+extern void hone_advise_read_init(void);
+extern void hone_advise_read_begin(MemoryContext memory);
+extern List *hone_advise_read_end(void);
+extern void hone_advise_name_uses(List *rels);
+extern char *hone_advise_expression_sql(Oid relid, Node *expr, bool as_key);
+
+/* in statement.c */
+typedef void (*hone_statement_work) (HoneRun *run, HoneStatement *st,
+									 List *queries, ParamListInfo params,
+									 void *arg);
+extern bool hone_advise_with_statement(HoneRun *run, HoneStatement *st,
+									   hone_statement_work work, void *arg);
+extern void hone_advise_read_statement(HoneRun *run, HoneStatement *st);
+extern char *hone_advise_plan_summary(PlannedStmt *plan);
+
+/* in existing.c */
+extern void hone_advise_read_existing(HoneRun *run, Oid relid);
+extern bool hone_advise_key_equal(const HoneKey *a, const HoneKey *b, bool reversed);
+extern bool hone_advise_is_prefix(const HoneKey *shorter, int nshorter,
+								  const HoneKey *longer, int nlonger);
+extern HoneExisting *hone_advise_covered_by(HoneRun *run, const HoneCandidate *c);
+
+/* in candidate.c */
+extern HoneCandidate *hone_advise_propose(HoneRun *run, HoneCandidate *c);
+extern HoneCandidate *hone_advise_propose_keys(HoneRun *run, Oid relid,
+											   const HoneKey *keys, int nkeys);
+extern Bitmapset *hone_advise_candidate_columns(const HoneCandidate *c);
+extern char *hone_advise_column_list(const HoneCandidate *c);
+extern char *hone_advise_index_name(HoneRun *run, const HoneCandidate *c, List *taken);
+
+extern void hone_advise_note(HoneRun *run, HoneStatement *st, HoneCandidate *c);
+
+/* in btree.c, gin.c, variant.c */
+extern void hone_advise_count_sharing(HoneRun *run);
+extern void hone_advise_count_predicates(HoneRun *run);
+extern void hone_advise_btree(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
+extern void hone_advise_gin(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
+extern List *hone_advise_gin_opclasses(Oid opno, Oid type);
+extern void hone_advise_variants(HoneRun *run, HoneStatement *st,
+								 HoneRelUse *rel, HoneCandidate *base);
+
+/* in price.c */
+extern bool hone_advise_prices(HoneRun *run, HoneStatement *st,
+							   Bitmapset **sets, int nsets);
+extern HonePrice *hone_advise_price(HoneRun *run, HoneStatement *st, Bitmapset *set);
+extern HonePrice *hone_advise_final_price(HoneRun *run, HoneStatement *st,
+										  Bitmapset *set, List *hide,
+										  const char **summary);
+extern bool hone_advise_is_guess(HoneStatement *st, HoneCandidate *c);
+
+/* in harvest.c */
+extern void hone_advise_harvest(HoneRun *run);
+extern List *hone_advise_moves(HoneRun *run);
+
+/* in search.c */
+extern void hone_advise_search(HoneRun *run, List *moves);
+extern double hone_advise_objective(HoneRun *run, Bitmapset *set);
+
+/* in write_cost.c */
+extern double hone_advise_write_cost(HoneRun *run, const HoneCandidate *c);
+extern double hone_advise_existing_write_cost(HoneRun *run, const HoneExisting *e);
+
+/* in drop.c */
+extern void hone_advise_find_drops(HoneRun *run);
+
+/* in explain.c */
+typedef struct HoneFigures
+{
+	double		cost_before;	/* of the queries whose plans use it */
+	double		cost_after;
+	double		improvement;
+	int			helped;
+	int			hurt;
+} HoneFigures;
+
+extern void hone_advise_figures(HoneRun *run, HoneCandidate *c, HoneFigures *figures);
+extern const char *hone_advise_rejection(HoneRun *run, HoneCandidate *c);
+extern char *hone_advise_reason(HoneRun *run, HoneCandidate *c);
+extern char *hone_advise_drop_reason(HoneRun *run, HoneDrop *drop, const char *cover_name);
+
+/* in load.c */
+extern void hone_advise_load_workload(HoneRun *run);
+extern void hone_advise_load_given(HoneRun *run, ArrayType *statements, ArrayType *weights);
+extern void hone_advise_load_one(HoneRun *run, const char *statement, ArrayType *parameters);
+extern void hone_advise_skip(HoneRun *run, int64 queryid, Oid userid, const char *why);
+extern void hone_advise_load_refused(HoneRun *run);
+
+/* in run.c */
+extern HoneRun *hone_advise_run_create(int64 budget, int max_indexes);
+extern void hone_advise_run(HoneRun *run);
+
+/* in store.c */
+extern const char **hone_advise_name_chosen(HoneRun *run);
+extern char *hone_advise_drop_definition(HoneDrop *drop);
+extern int64 hone_advise_store(HoneRun *run);
+
+#endif							/* HONE_ADVISE_INTERNAL_H */

@@ -1,0 +1,330 @@
+/*
+ * price.c
+ *	  What a statement costs under a set of candidates: the planner's word,
+ *	  asked once.
+ *
+ * Answers are kept per statement as (set, used, cost). Because the planner
+ * only gains from what it uses, an answer for a set that used only U holds for
+ * every set between U and it; most questions are answered so. When the run's
+ * planner calls or its time are spent, the best answer known that is possible under the
+ * set is taken: it is the cost of a plan that exists, so never too low.
+ *
+ * The cost that decisions are made by is not always the planner's. A plan that
+ * walks an index in the wanted order and stops at LIMIT, hoping to meet the
+ * rows that pass a filter the index knows nothing of, rests on the assumption
+ * that they are spread evenly. Such a plan counts between its own cost and
+ * that of the plan without the index (their geometric mean), and at least
+ * double: an index that serves the filter as well then wins. The other way
+ * round, a scan that serves all filters and the order stops after LIMIT rows
+ * however many match; the estimate, made for the average value, does not show
+ * what that is worth for the frequent ones, so it gets a small bonus.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "catalog/pg_am.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "advise/internal.h"
+
+#define BOUNDED_BONUS 0.9
+
+typedef struct Question
+{
+	int			nsets;
+	Bitmapset **sets;
+	List	   *hide;
+	const char **summary;
+	HonePrice **answers;
+} Question;
+
+static bool
+has_use(HoneRelUse *rel, const HoneKey *key, bool range)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->uses)
+	{
+		HoneUse    *use = lfirst(lc);
+
+		if (strcmp(use->key.sql, key->sql) == 0 &&
+			(range ? use->kind == HONE_USE_RANGE :
+			 use->kind != HONE_USE_RANGE && use->kind != HONE_USE_ARM))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Would a scan of this candidate in this statement be a guess about LIMIT:
+ * does it begin with the wanted order, while filters stay for the rows?
+ */
+bool
+hone_advise_is_guess(HoneStatement *st, HoneCandidate *c)
+{
+	ListCell   *lr;
+	ListCell   *lo;
+
+	if (c->predicate)
+		return false;
+	foreach(lr, st->rels)
+	{
+		HoneRelUse *rel = lfirst(lr);
+		int			unserved = rel->nfilters;
+		bool		ordered = false;
+
+		if (rel->relid != c->relid || !rel->limited)
+			continue;
+		foreach(lo, rel->orders)
+		{
+			HoneUse    *first = linitial(((HoneOrder *) lfirst(lo))->uses);
+
+			ordered |= strcmp(first->key.sql, c->keys[0].sql) == 0;
+		}
+		if (!ordered || has_use(rel, &c->keys[0], false))
+			continue;
+		foreach(lo, rel->uses)
+		{
+			HoneUse    *use = lfirst(lo);
+
+			if (use->kind == HONE_USE_RANGE && strcmp(use->key.sql, c->keys[0].sql) == 0)
+				unserved--;
+		}
+		if (unserved > 0 || rel->filtered_elsewhere)
+			return true;
+	}
+	return false;
+}
+
+static bool
+is_equality(HoneRelUse *rel, const HoneKey *key)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->uses)
+	{
+		HoneUse    *use = lfirst(lc);
+
+		if (use->kind == HONE_USE_EQUAL && strcmp(use->key.sql, key->sql) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Would a scan of this candidate stop after LIMIT rows, whatever the number of
+ * rows that match: does it serve every filter, and then the order?
+ */
+static bool
+is_bounded(HoneStatement *st, HoneCandidate *c)
+{
+	ListCell   *lr;
+	ListCell   *lo;
+
+	if (c->amoid != BTREE_AM_OID)
+		return false;
+	foreach(lr, st->rels)
+	{
+		HoneRelUse *rel = lfirst(lr);
+		int			unserved = rel->nfilters - (c->predicate ? 1 : 0);
+		int			at = 0;
+
+		if (rel->relid != c->relid || !rel->limited || rel->filtered_elsewhere)
+			continue;
+		while (at < c->nkeys && is_equality(rel, &c->keys[at]))
+			at++;
+		if (at == c->nkeys)
+			continue;
+		foreach(lo, rel->uses)
+		{
+			HoneUse    *use = lfirst(lo);
+
+			if (use->kind == HONE_USE_RANGE && strcmp(use->key.sql, c->keys[at].sql) == 0)
+				unserved--;
+		}
+		foreach(lo, rel->orders)
+		{
+			HoneOrder  *order = lfirst(lo);
+			HoneUse    *first = linitial(order->uses);
+
+			if (order->required && unserved <= at &&
+				strcmp(first->key.sql, c->keys[at].sql) == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+static HonePrice *
+plan_set(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
+		 Bitmapset *set, List *hide, const char **summary)
+{
+	HoneConfiguration configuration = {NIL, hide};
+	Bitmapset  *used = NULL;
+	HonePrice  *price;
+	double		cost = 0;
+	bool		guess = false;
+	bool		bounded = false;
+	int			i = -1;
+	ListCell   *lc;
+	ListCell   *lu;
+	MemoryContext old;
+
+	while ((i = bms_next_member(set, i)) >= 0)
+		configuration.create = lappend(configuration.create, run->candidates[i]->index);
+	foreach(lc, queries)
+	{
+		PlannedStmt *plan = hone_whatif_plan(lfirst_node(Query, lc), st->text,
+											 params, &configuration);
+
+		run->planner_calls++;
+		cost += hone_whatif_cost(plan);
+		foreach(lu, hone_whatif_used(plan, &configuration))
+			for (i = -1; (i = bms_next_member(set, i)) >= 0;)
+				if (run->candidates[i]->index == lfirst(lu))
+					used = bms_add_member(used, i);
+		if (summary && lc == list_head(queries))
+			*summary = MemoryContextStrdup(run->memory, hone_advise_plan_summary(plan));
+	}
+	for (i = -1; (i = bms_next_member(used, i)) >= 0;)
+	{
+		guess |= hone_advise_is_guess(st, run->candidates[i]);
+		bounded |= is_bounded(st, run->candidates[i]);
+	}
+
+	old = MemoryContextSwitchTo(run->memory);
+	price = palloc(sizeof(HonePrice));
+	price->set = bms_copy(set);
+	price->used = bms_copy(used);
+	price->planner_cost = cost;
+	price->cost = cost;
+	if (guess && cost < st->base_cost)
+		price->cost = Min(st->base_cost, Max(2 * cost, sqrt(cost * st->base_cost)));
+	else if (bounded)
+		price->cost = BOUNDED_BONUS * cost;
+	MemoryContextSwitchTo(old);
+	return price;
+}
+
+static void
+answer(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params, void *arg)
+{
+	Question   *question = arg;
+	MemoryContext planning = AllocSetContextCreate(CurrentMemoryContext,
+												   "pg_hone planning",
+												   ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < question->nsets; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(planning);
+
+		CHECK_FOR_INTERRUPTS();
+		question->answers[i] = plan_set(run, st, queries, params, question->sets[i],
+										question->hide, question->summary);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(planning);
+	}
+}
+
+static HonePrice *
+known(HoneStatement *st, Bitmapset *set)
+{
+	ListCell   *lc;
+
+	foreach(lc, st->prices)
+	{
+		HonePrice  *price = lfirst(lc);
+
+		if (bms_is_subset(price->used, set) && bms_is_subset(set, price->set))
+			return price;
+	}
+	return NULL;
+}
+
+/* Has the run asked the planner often enough, or for long enough? */
+static bool
+is_spent(HoneRun *run)
+{
+	instr_time	now;
+
+	if (run->planner_calls >= run->max_planner_calls)
+		return true;
+	INSTR_TIME_SET_CURRENT(now);
+	INSTR_TIME_SUBTRACT(now, run->started);
+	return INSTR_TIME_GET_MILLISEC(now) >= hone_advise_time_limit;
+}
+
+/* Ask the planner about those sets it was not asked about yet. */
+bool
+hone_advise_prices(HoneRun *run, HoneStatement *st, Bitmapset **sets, int nsets)
+{
+	Question	question = {0};
+	MemoryContext old;
+
+	if (st->failure)
+		return false;
+	question.sets = palloc(sizeof(Bitmapset *) * (nsets + 1));
+	for (int i = 0; i < nsets; i++)
+		if (known(st, sets[i]) == NULL)
+			question.sets[question.nsets++] = sets[i];
+	if (question.nsets == 0 || is_spent(run))
+		return true;
+	question.answers = palloc0(sizeof(HonePrice *) * question.nsets);
+	if (!hone_advise_with_statement(run, st, answer, &question))
+		return false;
+	old = MemoryContextSwitchTo(run->memory);
+	for (int i = 0; i < question.nsets; i++)
+		st->prices = lcons(question.answers[i], st->prices);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+/* The price under the candidates of the set that matter to the statement. */
+HonePrice *
+hone_advise_price(HoneRun *run, HoneStatement *st, Bitmapset *set)
+{
+	Bitmapset  *mine = bms_intersect(set, st->relevant);
+	HonePrice  *price = known(st, mine);
+	HonePrice  *best = NULL;
+	ListCell   *lc;
+
+	run->priced++;
+	if (price == NULL)
+	{
+		(void) hone_advise_prices(run, st, &mine, 1);
+		price = known(st, mine);
+	}
+	if (price)
+	{
+		bms_free(mine);
+		return price;
+	}
+	foreach(lc, st->prices)
+	{
+		HonePrice  *other = lfirst(lc);
+
+		if (bms_is_subset(other->used, mine) && (best == NULL || other->cost < best->cost))
+			best = other;
+	}
+	return best;
+}
+
+/* Plan with exactly this, whatever was known; NULL when the statement fails. */
+HonePrice *
+hone_advise_final_price(HoneRun *run, HoneStatement *st, Bitmapset *set,
+						List *hide, const char **summary)
+{
+	Question	question = {0};
+	HonePrice  *result = NULL;
+
+	question.nsets = 1;
+	question.sets = &set;
+	question.hide = hide;
+	question.summary = summary;
+	question.answers = &result;
+	if (!hone_advise_with_statement(run, st, answer, &question))
+		return NULL;
+	return result;
+}

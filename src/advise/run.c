@@ -1,0 +1,163 @@
+/*
+ * run.c
+ *	  One run from the first statement to the chosen set.
+ *
+ * Changes nothing but memory: what is stored is stored by store.c afterwards,
+ * so an error on the way leaves no trace. Work is bounded by a number of
+ * planner calls and by pg_hone.advisor_time_limit, and can be cancelled at any call.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+
+#include "advise/internal.h"
+#include "base/compat.h"
+#include "base/owner.h"
+
+#define CALLS_PER_STATEMENT 250
+#define MIN_CALLS 4000
+#define MAX_RATIO 10.0			/* correction of a weight by measured time */
+
+HoneRun *
+hone_advise_run_create(int64 budget, int max_indexes)
+{
+	MemoryContext memory = AllocSetContextCreate(CurrentMemoryContext, "pg_hone advisor run",
+												 ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(memory);
+	HoneRun    *run = palloc0(sizeof(HoneRun));
+
+	run->memory = memory;
+	run->scratch = AllocSetContextCreate(memory, "pg_hone advisor statement",
+										 ALLOCSET_DEFAULT_SIZES);
+	run->caller = GetUserId();
+	run->budget = budget;
+	run->max_indexes = max_indexes;
+	initStringInfo(&run->skipped);
+	INSTR_TIME_SET_CURRENT(run->started);
+	MemoryContextSwitchTo(old);
+	return run;
+}
+
+static int
+compare_doubles(const void *a, const void *b)
+{
+	double		x = *(const double *) a;
+	double		y = *(const double *) b;
+
+	return x < y ? -1 : x > y ? 1 : 0;
+}
+
+/*
+ * Weight: executions, corrected by how much more or less time the query takes
+ * for its estimated cost than the median query does; within limits, because
+ * either figure can be far off.
+ */
+static void
+set_weights(HoneRun *run)
+{
+	double	   *ratios = palloc(sizeof(double) * (run->nstatements + 1));
+	int			n = 0;
+	double		median = 0;
+
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		HoneStatement *st = run->statements[i];
+
+		if (!st->failure && st->group->mean_ms > 0 && st->base_cost > 0)
+			ratios[n++] = st->group->mean_ms / st->base_cost;
+	}
+	if (n > 0)
+	{
+		qsort(ratios, n, sizeof(double), compare_doubles);
+		median = ratios[n / 2];
+	}
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		HoneStatement *st = run->statements[i];
+		double		correction = 1;
+
+		if (st->failure)
+			continue;
+		if (median > 0 && st->group->mean_ms > 0 && st->base_cost > 0)
+			correction = Max(1 / MAX_RATIO,
+							 Min(MAX_RATIO, st->group->mean_ms / st->base_cost / median));
+		st->weight = st->calls * correction;
+		run->cost_before += st->weight * st->base_cost;
+	}
+	pfree(ratios);
+}
+
+/* Candidates of one statement; as its role, under a safe search_path. */
+static void
+propose_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused(),
+			 ParamListInfo params pg_attribute_unused(), void *arg pg_attribute_unused())
+{
+	HoneScope	scope;
+	ListCell   *lc;
+
+	hone_enter_role(&scope, GetUserId(), NULL);
+	foreach(lc, st->rels)
+	{
+		hone_advise_btree(run, st, lfirst(lc));
+		hone_advise_gin(run, st, lfirst(lc));
+	}
+	hone_leave(&scope);
+}
+
+static void
+report_failures(HoneRun *run)
+{
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		HoneStatement *st = run->statements[i];
+
+		if (st->failure)
+			hone_advise_skip(run, st->group->queryid, st->group->userid, st->failure);
+	}
+}
+
+static void
+add_up(HoneRun *run)
+{
+	int			i = -1;
+
+	run->cost_after = 0;
+	for (int s = 0; s < run->nstatements; s++)
+	{
+		HoneStatement *st = run->statements[s];
+
+		if (!st->failure)
+			run->cost_after += st->weight *
+				(st->final ? st->final->planner_cost : st->base_cost);
+	}
+	while ((i = bms_next_member(run->chosen, i)) >= 0)
+		run->candidates[i]->chosen = true;
+}
+
+void
+hone_advise_run(HoneRun *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->memory);
+
+	run->max_planner_calls = Max(MIN_CALLS, (uint64) run->nstatements * CALLS_PER_STATEMENT);
+	for (int i = 0; i < run->nstatements; i++)
+		hone_advise_read_statement(run, run->statements[i]);
+	set_weights(run);
+	hone_advise_count_sharing(run);
+	hone_advise_count_predicates(run);
+	for (int i = 0; i < run->nstatements; i++)
+		(void) hone_advise_with_statement(run, run->statements[i], propose_work, NULL);
+	hone_advise_harvest(run);
+	for (int i = 0; i < run->ncandidates; i++)
+		if (run->candidates[i]->rejection == NULL)
+			run->candidates[i]->write_cost = hone_advise_write_cost(run, run->candidates[i]);
+	hone_advise_search(run, hone_advise_moves(run));
+	add_up(run);
+	hone_advise_find_drops(run);
+	report_failures(run);
+	MemoryContextSwitchTo(old);
+}

@@ -1,0 +1,435 @@
+/*
+ * statement.c
+ *	  One statement, analysed as the role that ran it, and given to a piece of
+ *	  work; and the first such work, reading it.
+ *
+ * Everything happens inside an internal subtransaction that is rolled back:
+ * locks, settings, user and caches go with it. Because the locks go, the
+ * analysed tree is never kept: each piece of work analyses again (a small part
+ * of the price of planning) and does all its planning at once. An error makes
+ * the statement leave the run with the reason, unless the run is strict (the
+ * caller's own statements), when it is raised with the statement's number.
+ * Cancels and shutdowns are always raised.
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/xact.h"
+#include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
+#include "commands/explain.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/syscache.h"
+
+#include "advise/internal.h"
+#include "base/compat.h"
+#include "base/owner.h"
+
+static void
+statement_error_callback(void *arg)
+{
+	HoneStatement *st = arg;
+	int			position = geterrposition();
+
+	/* A position is one in the statement, not in the caller's query. */
+	if (position > 0)
+	{
+		errposition(0);
+		internalerrposition(position);
+		internalerrquery(st->text);
+	}
+	if (st->position > 0)
+		errcontext("statement %d", st->position);
+}
+
+static void
+analyze_and_work(HoneRun *run, HoneStatement *st, hone_statement_work work, void *arg)
+{
+	HoneScope	scope;
+	List	   *queries;
+	Oid		   *types;
+	int			ntypes;
+	ParamListInfo params = NULL;
+
+	if (!st->as_caller)
+		hone_enter_role(&scope, st->userid, st->search_path);
+	queries = hone_whatif_analyze(st->text, st->ntypes > 0 ? st->types : NULL,
+								  st->ntypes, &types, &ntypes);
+	if (st->has_values)
+	{
+		if (ntypes > st->nvalues)
+			ereport(ERROR,
+					(errcode(ERRCODE_UNDEFINED_PARAMETER),
+					 errmsg("statement needs %d parameters, but %d were given",
+							ntypes, st->nvalues)));
+		if (ntypes > 0)
+			params = hone_whatif_params(types, ntypes, st->values);
+	}
+	work(run, st, queries, params, arg);
+	if (!st->as_caller)
+		hone_leave(&scope);
+}
+
+/* False when the statement failed; st->failure then says why. */
+bool
+hone_advise_with_statement(HoneRun *run, HoneStatement *st,
+						   hone_statement_work work, void *arg)
+{
+	MemoryContext caller = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorContextCallback callback;
+
+	if (st->failure)
+		return false;
+	if (!st->as_caller && !SearchSysCacheExists1(AUTHOID, ObjectIdGetDatum(st->userid)))
+	{
+		st->failure = "the role that ran it does not exist any more";
+		return false;
+	}
+	CHECK_FOR_INTERRUPTS();
+
+	callback.callback = statement_error_callback;
+	callback.arg = st;
+	callback.previous = error_context_stack;
+	error_context_stack = &callback;
+
+	BeginInternalSubTransaction(NULL);
+	MemoryContextReset(run->scratch);
+	MemoryContextSwitchTo(run->scratch);
+	PG_TRY();
+	{
+		analyze_and_work(run, st, work, arg);
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		(void) hone_advise_read_end();
+		MemoryContextSwitchTo(run->memory);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		error_context_stack = callback.previous;
+		CurrentResourceOwner = owner;
+		if (run->strict || edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+			ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
+			edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
+		{
+			MemoryContextSwitchTo(caller);
+			ReThrowError(edata);
+		}
+		st->failure = MemoryContextStrdup(run->memory, edata->message ? edata->message : "error");
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+	error_context_stack = callback.previous;
+	MemoryContextSwitchTo(caller);
+	CurrentResourceOwner = owner;
+	return st->failure == NULL;
+}
+
+static const char *
+node_name(Plan *plan)
+{
+	switch (nodeTag(plan))
+	{
+		case T_Result:
+			return "Result";
+		case T_ModifyTable:
+			return "ModifyTable";
+		case T_Append:
+			return "Append";
+		case T_MergeAppend:
+			return "Merge Append";
+		case T_SeqScan:
+			return "Seq Scan";
+		case T_IndexScan:
+			return "Index Scan";
+		case T_IndexOnlyScan:
+			return "Index Only Scan";
+		case T_BitmapHeapScan:
+			return "Bitmap Scan";
+		case T_SubqueryScan:
+			return "Subquery Scan";
+		case T_NestLoop:
+			return "Nested Loop";
+		case T_MergeJoin:
+			return "Merge Join";
+		case T_HashJoin:
+			return "Hash Join";
+		case T_Material:
+			return "Materialize";
+		case T_Memoize:
+			return "Memoize";
+		case T_Hash:
+			return "Hash";
+		case T_Sort:
+			return "Sort";
+		case T_IncrementalSort:
+			return "Incremental Sort";
+		case T_Group:
+			return "Group";
+		case T_Agg:
+			return "Aggregate";
+		case T_WindowAgg:
+			return "WindowAgg";
+		case T_Unique:
+			return "Unique";
+		case T_Gather:
+			return "Gather";
+		case T_GatherMerge:
+			return "Gather Merge";
+		case T_Limit:
+			return "Limit";
+		case T_LockRows:
+			return "LockRows";
+		default:
+			return "...";
+	}
+}
+
+static void
+summarize(StringInfo buf, PlannedStmt *pstmt, Plan *plan, int depth)
+{
+	Index		scanrelid = 0;
+
+	if (plan == NULL || depth > 12 || buf->len > 300)
+		return;
+	if (buf->len > 0)
+		appendStringInfoString(buf, " > ");
+	appendStringInfoString(buf, node_name(plan));
+	switch (nodeTag(plan))
+	{
+		case T_SeqScan:
+		case T_IndexScan:
+		case T_IndexOnlyScan:
+		case T_BitmapHeapScan:
+			scanrelid = ((Scan *) plan)->scanrelid;
+			break;
+		default:
+			break;
+	}
+	if (scanrelid > 0)
+	{
+		char	   *name = get_rel_name(rt_fetch(scanrelid, pstmt->rtable)->relid);
+
+		appendStringInfo(buf, " on %s", name ? quote_identifier(name) : "?");
+		return;
+	}
+	switch (nodeTag(plan))
+	{
+		case T_Append:
+			if (((Append *) plan)->appendplans != NIL)
+				summarize(buf, pstmt, linitial(((Append *) plan)->appendplans), depth + 1);
+			return;
+		case T_MergeAppend:
+			if (((MergeAppend *) plan)->mergeplans != NIL)
+				summarize(buf, pstmt, linitial(((MergeAppend *) plan)->mergeplans), depth + 1);
+			return;
+		case T_SubqueryScan:
+			summarize(buf, pstmt, ((SubqueryScan *) plan)->subplan, depth + 1);
+			return;
+		default:
+			break;
+	}
+	if (innerPlan(plan) && outerPlan(plan))
+	{
+		appendStringInfoString(buf, " (");
+		{
+			StringInfoData side;
+
+			initStringInfo(&side);
+			summarize(&side, pstmt, outerPlan(plan), depth + 1);
+			appendStringInfo(buf, "%s; ", side.data);
+			resetStringInfo(&side);
+			summarize(&side, pstmt, innerPlan(plan), depth + 1);
+			appendStringInfo(buf, "%s)", side.data);
+		}
+		return;
+	}
+	summarize(buf, pstmt, outerPlan(plan), depth + 1);
+}
+
+/* "Limit > Index Scan on orders": one line for a reader. */
+char *
+hone_advise_plan_summary(PlannedStmt *plan)
+{
+	StringInfoData buf;
+
+	initStringInfo(&buf);
+	summarize(&buf, plan, plan->planTree, 0);
+	return buf.data;
+}
+
+/* Attributes an UPDATE's target list changes. */
+static Bitmapset *
+changed_columns(Query *query, List *targetlist)
+{
+	Bitmapset  *changed = NULL;
+	ListCell   *lc;
+
+	foreach(lc, targetlist)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+		Var		   *var = (Var *) tle->expr;
+
+		if (tle->resjunk)
+			continue;
+		if (IsA(var, Var) && var->varno == query->resultRelation &&
+			var->varattno == tle->resno && var->varlevelsup == 0)
+			continue;			/* set to itself */
+		changed = bms_add_member(changed, tle->resno);
+	}
+	return changed;
+}
+
+static void
+read_write(HoneStatement *st, Query *query, PlannedStmt *plan)
+{
+	ListCell   *lc;
+
+	if (query->commandType == CMD_SELECT || query->resultRelation == 0)
+		return;
+	st->command = query->commandType;
+	st->target = rt_fetch(query->resultRelation, query->rtable)->relid;
+	if (query->commandType == CMD_UPDATE)
+		st->changed = changed_columns(query, query->targetList);
+	if (query->onConflict && query->onConflict->action == ONCONFLICT_UPDATE)
+		st->changed = changed_columns(query, query->onConflict->onConflictSet);
+	foreach(lc, query->mergeActionList)
+	{
+		MergeAction *action = lfirst_node(MergeAction, lc);
+
+		if (action->commandType == CMD_UPDATE)
+			st->changed = bms_add_members(st->changed,
+										  changed_columns(query, action->targetList));
+	}
+	st->rows_written = 1;
+	if (IsA(plan->planTree, ModifyTable) && outerPlan(plan->planTree))
+		st->rows_written = Max(1, outerPlan(plan->planTree)->plan_rows);
+}
+
+static void
+add_relids(HoneStatement *st, List *relids)
+{
+	ListCell   *lc;
+	ListCell   *la;
+
+	foreach(lc, relids)
+	{
+		st->relids = list_append_unique_oid(st->relids, lfirst_oid(lc));
+		if (get_rel_relispartition(lfirst_oid(lc)))
+			foreach(la, get_partition_ancestors(lfirst_oid(lc)))
+				st->relids = list_append_unique_oid(st->relids, lfirst_oid(la));
+	}
+}
+
+/* Which predicates does the generic plan see too? Those stand in the text. */
+static void
+mark_literals(List *rels, List *generic)
+{
+	ListCell   *lr;
+	ListCell   *lg;
+	ListCell   *lp;
+	ListCell   *lq;
+
+	foreach(lr, rels)
+	{
+		HoneRelUse *rel = lfirst(lr);
+
+		foreach(lp, rel->predicates)
+		{
+			HonePredicate *predicate = lfirst(lp);
+
+			foreach(lg, generic)
+			{
+				HoneRelUse *other = lfirst(lg);
+
+				if (other->relid != rel->relid)
+					continue;
+				foreach(lq, other->predicates)
+					if (equal(predicate->clause, ((HonePredicate *) lfirst(lq))->clause))
+						predicate->literal = true;
+			}
+		}
+	}
+}
+
+static double
+plan_and_read(HoneRun *run, HoneStatement *st, List *queries,
+			  ParamListInfo params, bool generic, List **rels)
+{
+	HoneConfiguration nothing = {NIL, NIL};
+	double		cost = 0;
+	ListCell   *lc;
+
+	hone_advise_read_begin(run->memory);
+	foreach(lc, queries)
+	{
+		Query	   *query = lfirst_node(Query, lc);
+		PlannedStmt *plan = hone_whatif_plan(query, st->text, params, &nothing);
+		MemoryContext old;
+
+		run->planner_calls++;
+		cost += hone_whatif_cost(plan);
+		if (generic)
+			continue;
+		old = MemoryContextSwitchTo(run->memory);
+		add_relids(st, plan->relationOids);
+		st->real = list_concat_unique_oid(st->real, hone_whatif_used_real(plan));
+		if (st->base_plan == NULL)
+			st->base_plan = hone_advise_plan_summary(plan);
+		read_write(st, query, plan);
+		if (st->group->queryid == 0)
+			st->group->queryid = (int64) query->queryId;
+		MemoryContextSwitchTo(old);
+	}
+	*rels = hone_advise_read_end();
+	return cost;
+}
+
+static void
+read_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
+		  void *arg pg_attribute_unused())
+{
+	HoneScope	scope;
+	List	   *generic = NIL;
+	ListCell   *lc;
+	MemoryContext old;
+
+	if (queries == NIL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("statement leaves nothing to plan")));
+	st->base_cost = plan_and_read(run, st, queries, params, false, &st->rels);
+	if (params)
+	{
+		st->generic_cost = plan_and_read(run, st, queries, NULL, true, &generic);
+		mark_literals(st->rels, generic);
+	}
+	else
+		mark_literals(st->rels, st->rels);
+
+	old = MemoryContextSwitchTo(run->memory);
+	hone_enter_role(&scope, GetUserId(), NULL);
+	foreach(lc, st->rels)
+		add_relids(st, list_make1_oid(((HoneRelUse *) lfirst(lc))->relid));
+	hone_advise_name_uses(st->rels);
+	foreach(lc, st->relids)
+		hone_advise_read_existing(run, lfirst_oid(lc));
+	hone_leave(&scope);
+	MemoryContextSwitchTo(old);
+}
+
+/* Fill in what can be learned of a statement before there are candidates. */
+void
+hone_advise_read_statement(HoneRun *run, HoneStatement *st)
+{
+	(void) hone_advise_with_statement(run, st, read_work, NULL);
+}

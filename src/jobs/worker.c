@@ -1,0 +1,151 @@
+/*
+ * worker.c
+ *	  What all our dynamic workers have in common: starting, connecting,
+ *	  surviving errors.
+ *
+ * A worker connects as the bootstrap superuser, because on 15 a worker cannot
+ * connect as a role that may not log in, and never runs a user's text as that:
+ * our own tables are used as the extension's owner (base/owner.h), DDL as the
+ * role that asked for it (ddl.c).
+ *
+ * A worker is never restarted by the postmaster, and is forgotten after a
+ * crash. Whatever it was doing must be found in a table by the next one.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timeout.h"
+
+#include "base/compat.h"
+#include "jobs/internal.h"
+#include "jobs/jobs.h"
+
+bool
+hone_jobs_start_worker(const char *type, const char *function, Oid dbid,
+					   BackgroundWorkerHandle **handle)
+{
+	BackgroundWorker worker;
+
+	memset(&worker, 0, sizeof(worker));
+	worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+	worker.bgw_restart_time = BGW_NEVER_RESTART;
+	strlcpy(worker.bgw_library_name, "pg_hone", sizeof(worker.bgw_library_name));
+	strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
+	strlcpy(worker.bgw_name, type, sizeof(worker.bgw_name));
+	strlcpy(worker.bgw_type, type, sizeof(worker.bgw_type));
+	worker.bgw_main_arg = ObjectIdGetDatum(dbid);
+	worker.bgw_notify_pid = handle ? MyProcPid : 0;
+	return RegisterDynamicBackgroundWorker(&worker, handle);
+}
+
+static void
+set_option(const char *name, const char *value)
+{
+	SetConfigOption(name, value, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+hone_jobs_worker_connect(Oid dbid, const char *application_name)
+{
+	pqsignal(SIGTERM, die);
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	BackgroundWorkerUnblockSignals();
+	BackgroundWorkerInitializeConnectionByOid(dbid, InvalidOid, 0);
+
+	/* Whatever the database or the superuser's own settings say. */
+	set_option("application_name", application_name);
+	set_option("search_path", "pg_catalog, pg_temp");
+	set_option("default_transaction_read_only", "off");
+	set_option("default_transaction_isolation", "read committed");
+	set_option("statement_timeout", "0");
+	set_option("lock_timeout", "0");
+
+	/*
+	 * What we do ourselves is no workload; and a round that was captured would
+	 * mark its database active for ever. (There is no such setting when the
+	 * library was not preloaded.)
+	 */
+	if (GetConfigOption("pg_hone.enabled", true, false) != NULL)
+		set_option("pg_hone.enabled", "off");
+}
+
+/*
+ * The order matters: interrupts held first, then timeouts and a pending
+ * cancel forgotten, so that neither hits the clean-up; a pending die stays
+ * pending and ends the worker at the next check.
+ */
+static void
+recover(MemoryContext context, HoneTryResult *result)
+{
+	ErrorData  *error;
+
+	HOLD_INTERRUPTS();
+	disable_all_timeouts(false);
+	QueryCancelPending = false;
+
+	MemoryContextSwitchTo(context);
+	error = CopyErrorData();
+	result->sqlerrcode = error->sqlerrcode;
+	result->message = pstrdup(error->message ? error->message : "");
+	EmitErrorReport();
+	AbortCurrentTransaction();
+	FlushErrorState();
+	MemoryContextSwitchTo(context);
+	FreeErrorData(error);
+	RESUME_INTERRUPTS();
+}
+
+void
+hone_jobs_try_raw(HoneTryFunction function, void *arg, HoneTryResult *result)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	memset(result, 0, sizeof(*result));
+	PG_TRY();
+	{
+		function(arg);
+		result->ok = true;
+	}
+	PG_CATCH();
+	{
+		recover(context, result);
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(context);
+}
+
+typedef struct TryInTransaction
+{
+	HoneTryFunction function;
+	void	   *arg;
+} TryInTransaction;
+
+static void
+run_in_transaction(void *arg)
+{
+	TryInTransaction *call = arg;
+
+	SetCurrentStatementStartTimestamp();
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	call->function(call->arg);
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+}
+
+void
+hone_jobs_try(HoneTryFunction function, void *arg, HoneTryResult *result)
+{
+	TryInTransaction call = {function, arg};
+
+	hone_jobs_try_raw(run_in_transaction, &call, result);
+}

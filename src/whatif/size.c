@@ -1,0 +1,563 @@
+/*
+ * size.c
+ *	  How large an index would be, from the statistics of its table.
+ *
+ * B-tree: rows per distinct key decide how many posting lists the build folds
+ * duplicates into (10 % of a page each, as _bt_load does), the widths of the
+ * key columns do the rest. GIN: see gin.c, which counts what the operator class
+ * really extracts from a sample.
+ *
+ * Statistics are read through the planner's own functions for a relation
+ * that stands alone in a query of the current user, so that what they may tell
+ * him is decided where it always is.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "access/detoast.h"
+#include "access/itup.h"
+#include "access/nbtree.h"
+#include "access/table.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_statistic.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rls.h"
+#include "utils/selfuncs.h"
+
+#include "base/compat.h"
+#include "whatif/details.h"
+
+/* Bytes of a page that hold items. */
+#define PAGE_ROOM ((double) (BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(BTPageOpaqueData))))
+
+/* A planner's view of one table and nothing else. */
+RelOptInfo *
+hone_whatif_lone_relation(Oid relid, PlannerInfo **root_out)
+{
+	Query	   *query = makeNode(Query);
+	PlannerGlobal *glob = makeNode(PlannerGlobal);
+	PlannerInfo *root = makeNode(PlannerInfo);
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+
+	query->commandType = CMD_SELECT;
+	root->parse = query;
+	root->glob = glob;
+	root->query_level = 1;
+	root->planner_cxt = CurrentMemoryContext;
+	root->wt_param_id = -1;
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = relid;
+	rte->relkind = get_rel_relkind(relid);
+	rte->rellockmode = AccessShareLock;
+	rte->inFromCl = true;
+	query->rtable = list_make1(rte);
+	hone_add_rte_permissions(query, rte);
+
+	/* Under row security only leakproof estimates may read statistics. */
+	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
+		rte->securityQuals = list_make1(makeBoolConst(true, false));
+
+	setup_simple_rel_arrays(root);
+	*root_out = root;
+	return build_simple_rel(root, 1, NULL);
+}
+
+#define WIDTHS 16
+
+/* What we need to know of one column of an index. */
+typedef struct ColumnFigures
+{
+	double		ndistinct;
+	double		null_frac;		/* in the index */
+	double		table_null_frac;
+	int			widths[WIDTHS]; /* a sample, at equal distances in the order of values */
+	bool		aligned;		/* always, not only when long */
+	char		align;
+} ColumnFigures;
+
+/* As stored in an index: the length word is one byte when that is enough. */
+static int
+stored_width(Datum value, int16 len)
+{
+	Size		size;
+
+	if (len == -2)
+		return strlen(DatumGetCString(value)) + 1;
+	size = toast_raw_datum_size(value) - VARHDRSZ;
+	return size + (size + VARHDRSZ_SHORT <= VARATT_SHORT_MAX ? VARHDRSZ_SHORT : VARHDRSZ);
+}
+
+/*
+ * Widths of a varying column: of its most common values and of its histogram's
+ * bounds, in proportion; the average for lack of either.
+ */
+static void
+sample_widths(ColumnFigures *figures, VariableStatData *vardata, int16 len, int average)
+{
+	AttStatsSlot mcv = {0};
+	AttStatsSlot histogram = {0};
+	double		common = 0;
+	double		position = 0;
+	int			next = 0;
+
+	if (HeapTupleIsValid(vardata->statsTuple) && vardata->acl_ok)
+	{
+		(void) get_attstatsslot(&mcv, vardata->statsTuple, STATISTIC_KIND_MCV,
+								InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS);
+		(void) get_attstatsslot(&histogram, vardata->statsTuple,
+								STATISTIC_KIND_HISTOGRAM, InvalidOid,
+								ATTSTATSSLOT_VALUES);
+	}
+	for (int i = 0; i < mcv.nnumbers; i++)
+		common += mcv.numbers[i];
+
+	for (int i = 0; i < WIDTHS; i++)
+	{
+		double		some = 1 - figures->table_null_frac;
+		double		want = (i + 0.5) / WIDTHS * some;
+		double		rest = (want - common) / Max(some - common, 1e-6);
+
+		figures->widths[i] = average;
+		if (want < common)
+		{
+			while (next < mcv.nvalues - 1 && position + mcv.numbers[next] < want)
+				position += mcv.numbers[next++];
+			figures->widths[i] = stored_width(mcv.values[next], len);
+		}
+		else if (histogram.nvalues > 0)
+			figures->widths[i] =
+				stored_width(histogram.values[Min((int) (rest * histogram.nvalues),
+												  histogram.nvalues - 1)], len);
+	}
+	free_attstatsslot(&mcv);
+	free_attstatsslot(&histogram);
+}
+
+static void
+examine_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats,
+			   VariableStatData *vardata)
+{
+	examine_variable(root, expr, 0, vardata);
+	if (!HeapTupleIsValid(vardata->statsTuple) && sample_stats != NULL)
+	{
+		vardata->statsTuple = sample_stats;
+		vardata->freefunc = hone_whatif_keep_stats;
+		vardata->acl_ok = true;
+	}
+}
+
+static void
+figure_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats, double rows,
+			  ColumnFigures *figures)
+{
+	VariableStatData vardata;
+	bool		isdefault;
+	int16		len;
+	bool		byval;
+	int			average = 0;
+
+	get_typlenbyvalalign(exprType(expr), &len, &byval, &figures->align);
+	figures->table_null_frac = 0;
+	figures->aligned = len > 0;
+
+	examine_column(root, expr, sample_stats, &vardata);
+	figures->ndistinct = get_variable_numdistinct(&vardata, &isdefault);
+	if (isdefault)
+		figures->ndistinct = Max(rows / 10, Min(rows, figures->ndistinct));
+	if (HeapTupleIsValid(vardata.statsTuple))
+	{
+		Form_pg_statistic stats = (Form_pg_statistic) GETSTRUCT(vardata.statsTuple);
+
+		figures->table_null_frac = stats->stanullfrac;
+		average = stats->stawidth;
+	}
+	if (average <= 0)
+		average = get_typavgwidth(exprType(expr), exprTypmod(expr));
+	if (len > 0)
+	{
+		for (int i = 0; i < WIDTHS; i++)
+			figures->widths[i] = len;
+	}
+	else
+		sample_widths(figures, &vardata, len, average);
+	ReleaseVariableStats(vardata);
+	figures->null_frac = figures->table_null_frac;
+}
+
+/* What a partial index's predicate tells of its columns. */
+static void
+apply_predicate(ColumnFigures *figures, Node *expr, List *predicate)
+{
+	NullTest   *not_null = makeNode(NullTest);
+	ListCell   *lc;
+
+	if (predicate == NIL)
+		return;
+	not_null->arg = (Expr *) expr;
+	not_null->nulltesttype = IS_NOT_NULL;
+	not_null->location = -1;
+	if (predicate_implied_by(list_make1(not_null), predicate, false))
+		figures->null_frac = 0;
+
+	/* column = constant */
+	foreach(lc, predicate)
+	{
+		OpExpr	   *op = lfirst(lc);
+
+		if (IsA(op, OpExpr) && list_length(op->args) == 2 &&
+			get_oprrest(op->opno) == F_EQSEL &&
+			IsA(lsecond(op->args), Const) && equal(linitial(op->args), expr))
+			figures->ndistinct = 1;
+	}
+}
+
+/* Expected distinct values among n rows drawn from ndistinct equally likely ones. */
+static double
+distinct_in(double n, double ndistinct)
+{
+	if (n <= 0 || ndistinct <= 0)
+		return 0;
+	return Max(1.0, ndistinct * -expm1(-n / ndistinct));
+}
+
+/* Distinct values left when n of all rows are taken at random. */
+static double
+distinct_left(double n, double rows, double ndistinct)
+{
+	if (n >= rows || n <= 0 || ndistinct <= 0)
+		return ndistinct;
+	return ndistinct * -expm1(rows / ndistinct * log1p(-n / rows));
+}
+
+/*
+ * Bytes of one key, header included, on average over made-up rows that combine
+ * the columns' widths (in different orders, as if independent). Columns in the
+ * set nulls are null.
+ */
+static double
+key_bytes(const ColumnFigures *columns, int ncolumns, const Bitmapset *nulls)
+{
+	Size		header = sizeof(IndexTupleData);
+	double		sum = 0;
+
+	if (nulls != NULL)
+		header = MAXALIGN(sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData));
+	for (int row = 0; row < WIDTHS; row++)
+	{
+		Size		size = 0;
+
+		for (int i = 0; i < ncolumns; i++)
+		{
+			int			width = columns[i].widths[row * (2 * i + 1) % WIDTHS];
+
+			if (bms_is_member(i, nulls))
+				continue;
+			/* Short varlena values are not aligned. */
+			if (columns[i].aligned || width > VARATT_SHORT_MAX)
+				size = att_align_nominal(size, columns[i].align);
+			size += width;
+		}
+		sum += MAXALIGN(header + size);
+	}
+	return sum / WIDTHS;
+}
+
+static bool
+can_deduplicate(const HoneIndex *index)
+{
+	const HoneIndexDetails *details = index->details;
+
+	if (!details->deduplicate || index->ncolumns != index->nkeycolumns)
+		return false;
+	for (int i = 0; i < index->nkeycolumns; i++)
+	{
+		Oid			proc = get_opfamily_proc(details->opfamilies[i],
+											 details->opcintypes[i],
+											 details->opcintypes[i],
+											 BTEQUALIMAGE_PROC);
+
+		if (!OidIsValid(proc) ||
+			!DatumGetBool(OidFunctionCall1Coll(proc, details->collations[i],
+											   ObjectIdGetDatum(details->opcintypes[i]))))
+			return false;
+	}
+	return true;
+}
+
+/* Leaf bytes, line pointers included, of a whole number of rows with one key. */
+static double
+whole_group_bytes(double count, double key)
+{
+	double		most = floor((MAXALIGN_DOWN(BLCKSZ / 10) - sizeof(ItemIdData) - key) /
+							 sizeof(ItemPointerData));
+	double		lists;
+	double		rest;
+	double		full;
+
+	if (count <= 1 || most <= 1)
+		return count * (key + sizeof(ItemIdData));
+	lists = floor(count / most);
+	rest = count - lists * most;
+	full = MAXALIGN((long) (key + most * sizeof(ItemPointerData))) + sizeof(ItemIdData);
+	if (rest <= 1)
+		return lists * full + rest * (key + sizeof(ItemIdData));
+	return lists * full + sizeof(ItemIdData) +
+		MAXALIGN((long) (key + rest * sizeof(ItemPointerData)));
+}
+
+/* The same for groups of a fractional size: some are smaller, some larger. */
+static double
+group_bytes(double count, double key, bool deduplicate)
+{
+	double		below = floor(count);
+	double		above = count - below;
+
+	if (!deduplicate || count <= 1)
+		return count * (key + sizeof(ItemIdData));
+	return (1 - above) * whole_group_bytes(below, key) +
+		above * whole_group_bytes(below + 1, key);
+}
+
+/*
+ * Leaf bytes of rows with ndistinct keys. A single column's most common values
+ * are counted one by one, because a group's bytes are not proportional to its
+ * size.
+ */
+static double
+leaf_bytes(const VariableStatData *only_column, double table_null_frac, double rows,
+		   double ndistinct, double key, bool deduplicate)
+{
+	double		rest = rows;
+	double		groups = ndistinct;
+	double		bytes = 0;
+	AttStatsSlot slot;
+
+	if (deduplicate && only_column != NULL &&
+		HeapTupleIsValid(only_column->statsTuple) && only_column->acl_ok &&
+		get_attstatsslot(&slot, only_column->statsTuple, STATISTIC_KIND_MCV,
+						 InvalidOid, ATTSTATSSLOT_NUMBERS))
+	{
+		for (int i = 0; i < slot.nnumbers; i++)
+		{
+			double		share = slot.numbers[i] / Max(1 - table_null_frac, 1e-6);
+			double		count = Min(share * rows, rest);
+
+			bytes += group_bytes(count, key, true);
+			rest -= count;
+			groups--;
+		}
+		free_attstatsslot(&slot);
+	}
+	if (rest > 0)
+	{
+		groups = Min(Max(groups, 1), rest);
+		bytes += groups * group_bytes(rest / groups, key, deduplicate);
+	}
+	return bytes;
+}
+
+/* From bytes on leaves to pages of the whole tree. */
+static void
+btree_pages(const HoneIndex *index, HoneIndexPlace *place, double bytes, double key)
+{
+	double		fill = PAGE_ROOM - BLCKSZ * (100 - index->details->fillfactor) / 100.0 -
+		(key + sizeof(ItemIdData));
+	double		fanout = Max(2.0, floor(PAGE_ROOM * BTREE_NONLEAF_FILLFACTOR / 100 /
+										(key + sizeof(ItemIdData))));
+	double		level = ceil(Max(bytes, 1) / Max(fill, key + sizeof(ItemIdData)));
+
+	place->pages = 1 + level;	/* and the meta page */
+	place->tree_height = 0;
+	while (level > 1)
+	{
+		level = ceil(level / fanout);
+		place->pages += level;
+		place->tree_height++;
+	}
+}
+
+static HeapTuple
+sampled(const HoneIndex *index, int column)
+{
+	return index->details->stats ? index->details->stats[column] : NULL;
+}
+
+/* Distinct keys among the rows whose null columns are these. */
+static double
+distinct_keys(const ColumnFigures *columns, int nkeys, const Bitmapset *nulls,
+			  double table_rows, double rows)
+{
+	double		combinations = 1;
+	double		most = 1;		/* of one column */
+	double		ndistinct;
+	int			nvalues = 0;
+
+	for (int i = 0; i < nkeys; i++)
+	{
+		if (bms_is_member(i, nulls))
+			continue;
+		combinations *= Max(columns[i].ndistinct, 1);
+		most = Max(most, columns[i].ndistinct);
+		nvalues++;
+	}
+
+	/* Of the combinations that are possible, those that the rows would show. */
+	ndistinct = combinations;
+	if (nvalues > 1)
+		ndistinct = Max(distinct_in(table_rows, combinations), most);
+	ndistinct = distinct_left(rows, table_rows, Min(ndistinct, table_rows));
+	return Max(Min(ndistinct, rows), 1);
+}
+
+/*
+ * Rows are taken apart by which of their columns are null, since those with
+ * nulls in the same places repeat each other most. Of many nullable columns
+ * only the first few are looked at, or there would be too many patterns.
+ */
+#define MAX_NULLABLE 6
+
+static double
+estimate_leaves(const HoneIndex *index, const HoneIndexPlace *place,
+				const ColumnFigures *columns, const VariableStatData *only_column,
+				double *average_key)
+{
+	bool		deduplicate = can_deduplicate(index);
+	int			nullable[MAX_NULLABLE];
+	int			nnullable = 0;
+	double		bytes = 0;
+
+	*average_key = 0;
+	for (int i = 0; i < index->ncolumns && nnullable < MAX_NULLABLE; i++)
+	{
+		if (columns[i].null_frac > 0)
+			nullable[nnullable++] = i;
+	}
+
+	for (int pattern = 0; pattern < (1 << nnullable); pattern++)
+	{
+		Bitmapset  *nulls = NULL;
+		double		share = 1;
+		double		rows;
+		double		key;
+
+		for (int i = 0; i < nnullable; i++)
+		{
+			bool		isnull = (pattern & (1 << i)) != 0;
+			double		null_frac = columns[nullable[i]].null_frac;
+
+			share *= isnull ? null_frac : 1 - null_frac;
+			if (isnull)
+				nulls = bms_add_member(nulls, nullable[i]);
+		}
+		rows = place->tuples * share;
+		key = key_bytes(columns, index->ncolumns, nulls);
+		*average_key += share * key;
+		if (rows > 0)
+			bytes += leaf_bytes(nulls == NULL ? only_column : NULL,
+								columns[0].table_null_frac, rows,
+								distinct_keys(columns, index->nkeycolumns, nulls,
+											  place->rel_tuples * share, rows),
+								key, deduplicate);
+		bms_free(nulls);
+	}
+	return bytes;
+}
+
+static void
+estimate_btree(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
+			   List *columns)
+{
+	ColumnFigures figures[INDEX_MAX_KEYS];
+	VariableStatData only_column;
+	bool		single = index->ncolumns == 1;
+	double		key;
+	double		bytes;
+	int			i = 0;
+	ListCell   *lc;
+
+	foreach(lc, columns)
+	{
+		figure_column(root, lfirst(lc), sampled(index, i), place->rel_tuples, &figures[i]);
+		apply_predicate(&figures[i], lfirst(lc), place->predicate);
+		i++;
+	}
+
+	if (single)
+		examine_column(root, linitial(columns), sampled(index, 0), &only_column);
+	bytes = estimate_leaves(index, place, figures, single ? &only_column : NULL, &key);
+	if (single)
+		ReleaseVariableStats(only_column);
+	btree_pages(index, place, bytes, key);
+}
+
+/* Rows first: the sample of expressions wants to know them. */
+static void
+count_rows(HoneIndexPlace *place)
+{
+	PlannerInfo *root;
+	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
+
+	place->rel_tuples = rel->tuples;
+}
+
+static void
+estimate_place(const HoneIndex *index, HoneIndexPlace *place)
+{
+	PlannerInfo *root;
+	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
+	List	   *columns = hone_whatif_index_columns(place, index->ncolumns, 1);
+
+	place->tuples = place->rel_tuples;
+	if (place->predicate != NIL)
+		place->tuples *= clauselist_selectivity(root, place->predicate, 0,
+												JOIN_INNER, NULL);
+	if (index->amoid == GIN_AM_OID)
+		hone_whatif_estimate_gin(index, place, rel, columns);
+	else
+		estimate_btree(index, place, root, columns);
+}
+
+static void
+estimate_places(HoneIndex *index)
+{
+	double		pages = 0;
+	ListCell   *lc;
+
+	foreach(lc, index->details->places)
+		count_rows(lfirst(lc));
+	hone_whatif_analyse_expressions(index);
+	foreach(lc, index->details->places)
+	{
+		HoneIndexPlace *place = lfirst(lc);
+
+		estimate_place(index, place);
+		pages += place->pages;
+		index->tuples += place->tuples;
+		index->tree_height = Max(index->tree_height, place->tree_height);
+	}
+	index->pages = (BlockNumber) Min(pages, (double) MaxBlockNumber);
+	index->size_bytes = (int64) pages * BLCKSZ;
+}
+
+void
+hone_whatif_estimate_size(HoneIndex *index)
+{
+	/* Not to be answered by indexes of a question that is being asked. */
+	hone_whatif_push(NULL);
+	PG_TRY();
+	{
+		estimate_places(index);
+	}
+	PG_FINALLY();
+	{
+		hone_whatif_pop();
+	}
+	PG_END_TRY();
+}

@@ -1,0 +1,570 @@
+/*
+ * store.c
+ *	  Samples in shared memory.
+ *
+ * A fixed table of slots, one for each (query, role, database), in sets of 16:
+ * a key belongs to one set, found by hash, so that nothing is ever searched but
+ * 16 keys. A full set gives up its least used slot. Use is the logarithm of the
+ * executions seen, and fades as others come and go, so a flood of queries
+ * that run once pushes out its own kind and not what runs all the time.
+ *
+ * A slot has up to six samples. The first three executions are taken as they
+ * come; then one each time the executions seen have doubled, at the latest
+ * after MAX_GAP; and any that is slower than the slowest kept. A full slot
+ * gives up the sample that says least: the one whose neighbours in duration
+ * are closest to each other, never the slowest, and of equals the oldest. The
+ * same text with the same values is kept once, with its longest duration.
+ *
+ * Locks: LOCKS partition locks, each for every LOCKS-th set. Under them there
+ * is comparing, copying and freeing in the arena, and never more than one is
+ * held. A block is allocated and filled before its lock is taken. Ids are given
+ * out under the lock of the set, so that who takes that lock later sees all
+ * samples up to an id read before.
+ *
+ * Nothing here raises an error. Least of all under a lock: the error would pass
+ * through the hooks, which may take the same lock.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "port/atomics.h"
+#include "port/pg_bitutils.h"
+#include "utils/guc.h"
+
+#include "base/shmem.h"
+#include "workload/store.h"
+
+#define LOCKS 16
+#define SLOTS HONE_SAMPLE_SLOTS_PER_SET
+#define SAMPLES HONE_SAMPLES_PER_QUERY
+#define FIRST_SAMPLES 3
+#define MAX_GAP UINT64CONST(100000)
+#define MAX_WAIT UINT64CONST(1000)	/* until the next visit, so that use shows */
+#define FADE_EVERY 16			/* evictions in a set */
+
+typedef struct Sample
+{
+	dsa_pointer block;
+	uint64		id;
+	uint64		hash;
+	uint64		duration_ns;
+	TimestampTz captured_at;
+	uint32		size;
+} Sample;
+
+typedef struct Slot
+{
+	HoneSampleKey key;			/* queryid 0: free */
+	uint64		seen;			/* executions */
+	uint64		next_at;		/* sample at this many */
+	int			use;
+	int			nsamples;
+	Sample		samples[SAMPLES];
+} Slot;
+
+typedef struct Set
+{
+	uint32		evictions;
+	Slot		slots[SLOTS];
+} Set;
+
+typedef struct Store
+{
+	LWLock		locks[LOCKS];
+	int			nsets;
+	pg_atomic_uint64 next_id;
+	pg_atomic_uint64 used_bytes;	/* of the arena */
+	pg_atomic_uint64 captured;
+	pg_atomic_uint64 evictions;
+	pg_atomic_uint64 lost;
+	pg_atomic_uint64 too_long;
+	Set			sets[FLEXIBLE_ARRAY_MEMBER];
+} Store;
+
+static Store *store = NULL;
+static int	max_queries = 2000;
+
+static int
+wanted_sets(void)
+{
+	return (max_queries + SLOTS - 1) / SLOTS;
+}
+
+static Size
+store_bytes(void)
+{
+	return offsetof(Store, sets) + (Size) wanted_sets() * sizeof(Set);
+}
+
+static void
+store_startup(void *memory, bool found)
+{
+	store = (Store *) memory;
+	if (found)
+		return;
+	memset(store, 0, store_bytes());
+	for (int i = 0; i < LOCKS; i++)
+		hone_shmem_init_lock(&store->locks[i]);
+	store->nsets = wanted_sets();
+	pg_atomic_init_u64(&store->next_id, (uint64) GetCurrentTimestamp());
+	pg_atomic_init_u64(&store->used_bytes, 0);
+	pg_atomic_init_u64(&store->captured, 0);
+	pg_atomic_init_u64(&store->evictions, 0);
+	pg_atomic_init_u64(&store->lost, 0);
+	pg_atomic_init_u64(&store->too_long, 0);
+}
+
+static const HoneShmemPart store_part = {
+	.name = "pg_hone samples",
+	.size = store_bytes,
+	.startup = store_startup,
+};
+
+void
+hone_sample_store_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	DefineCustomIntVariable("pg_hone.max_sampled_queries",
+							"Sets of how many queries samples are kept in shared memory.",
+							NULL,
+							&max_queries,
+							2000, 16, 1000000,
+							PGC_POSTMASTER,
+							0,
+							NULL, NULL, NULL);
+	hone_shmem_register(&store_part);
+}
+
+bool
+hone_sample_store_ready(void)
+{
+	return store != NULL;
+}
+
+/* Samples may take this much of the arena. */
+static inline uint64
+arena_share(void)
+{
+	return hone_arena_size() / 3;
+}
+
+/*
+ * Blocks
+ */
+
+static inline Size
+relations_offset(void)
+{
+	return MAXALIGN(sizeof(HoneSampleBlock));
+}
+
+static inline Size
+params_offset(const HoneSampleBlock *block)
+{
+	return relations_offset() + MAXALIGN(block->nrelations * sizeof(Oid));
+}
+
+const Oid *
+hone_sample_relations(const HoneSampleBlock *block)
+{
+	return (const Oid *) ((const char *) block + relations_offset());
+}
+
+const HoneParams *
+hone_sample_params(const HoneSampleBlock *block)
+{
+	if (block->params_len == 0)
+		return NULL;
+	return (const HoneParams *) ((const char *) block + params_offset(block));
+}
+
+const char *
+hone_sample_block_text(const HoneSampleBlock *block)
+{
+	return (const char *) block + params_offset(block) + block->params_len;
+}
+
+const char *
+hone_sample_path(const HoneSampleBlock *block)
+{
+	return hone_sample_block_text(block) + block->text_len;
+}
+
+static void
+fill_block(HoneSampleBlock *block, const HoneSampleParts *parts, uint32 size)
+{
+	char	   *base = (char *) block;
+
+	memcpy(block, &parts->head, sizeof(HoneSampleBlock));
+	block->size = size;
+	memcpy(base + relations_offset(), parts->relations,
+		   parts->head.nrelations * sizeof(Oid));
+	base += params_offset(block);
+	if (parts->head.params_len > 0)
+		memcpy(base, parts->params, parts->head.params_len);
+	base += parts->head.params_len;
+	memcpy(base, parts->text, parts->head.text_len);
+	memcpy(base + parts->head.text_len, parts->path, parts->head.path_len);
+}
+
+static uint64
+hash_parts(const HoneSampleParts *parts)
+{
+	uint64		hash;
+
+	hash = hash_bytes_extended((const unsigned char *) parts->text,
+							   (int) parts->head.text_len, 0);
+	if (parts->head.params_len > 0)
+		hash = hash_bytes_extended((const unsigned char *) parts->params,
+								   (int) parts->head.params_len, hash);
+	return hash;
+}
+
+/*
+ * Slots
+ */
+
+static inline int
+set_of(const HoneSampleKey *key)
+{
+	return (int) (hash_bytes_extended((const unsigned char *) key,
+									  sizeof(HoneSampleKey), 0) % store->nsets);
+}
+
+static inline LWLock *
+lock_of(int set)
+{
+	return &store->locks[set % LOCKS];
+}
+
+static void
+free_sample(Sample *sample)
+{
+	hone_arena_free(sample->block);
+	pg_atomic_fetch_sub_u64(&store->used_bytes, sample->size);
+	memset(sample, 0, sizeof(*sample));
+}
+
+static void
+free_slot(Slot *slot)
+{
+	for (int i = 0; i < slot->nsamples; i++)
+		free_sample(&slot->samples[i]);
+	memset(slot, 0, sizeof(*slot));
+}
+
+/*
+ * Give up the least used of a set's slots that are in use; NULL if none is.
+ * Caller holds the lock.
+ */
+static Slot *
+evict(Set *set)
+{
+	Slot	   *victim = NULL;
+
+	for (int i = 0; i < SLOTS; i++)
+	{
+		Slot	   *slot = &set->slots[i];
+
+		if (slot->key.queryid != 0 && (victim == NULL || slot->use < victim->use))
+			victim = slot;
+	}
+	if (victim == NULL)
+		return NULL;
+	free_slot(victim);
+	pg_atomic_fetch_add_u64(&store->evictions, 1);
+	if (++set->evictions % FADE_EVERY == 0)
+	{
+		for (int i = 0; i < SLOTS; i++)
+			set->slots[i].use = Max(set->slots[i].use - 1, 0);
+	}
+	return victim;
+}
+
+/* The key's slot; a new one if need be. Caller holds the lock. */
+static Slot *
+find_slot(Set *set, const HoneSampleKey *key)
+{
+	Slot	   *slot = NULL;
+
+	for (int i = 0; i < SLOTS; i++)
+	{
+		Slot	   *candidate = &set->slots[i];
+
+		if (memcmp(&candidate->key, key, sizeof(*key)) == 0)
+			return candidate;
+		if (candidate->key.queryid == 0 && slot == NULL)
+			slot = candidate;
+	}
+	if (slot == NULL)
+		slot = evict(set);
+	slot->key = *key;
+	slot->next_at = FIRST_SAMPLES + 1;
+	return slot;
+}
+
+static uint64
+slowest_of(const Slot *slot)
+{
+	uint64		slowest = 0;
+
+	for (int i = 0; i < slot->nsamples; i++)
+		slowest = Max(slowest, slot->samples[i].duration_ns);
+	return slowest;
+}
+
+void
+hone_sample_visit(const HoneSampleKey *key, uint64 executions, uint64 duration_ns,
+				  HoneSampleAdvice *advice)
+{
+	int			number = set_of(key);
+	Slot	   *slot;
+
+	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
+	slot = find_slot(&store->sets[number], key);
+	slot->seen += executions;
+	slot->use = Max(slot->use, pg_leftmost_one_pos64(slot->seen) + 1);
+
+	advice->slowest_ns = slowest_of(slot);
+	advice->wanted = slot->seen <= FIRST_SAMPLES || slot->seen >= slot->next_at ||
+		slot->nsamples == 0 || duration_ns > advice->slowest_ns;
+	if (slot->seen >= slot->next_at)
+		slot->next_at = slot->seen + Min(slot->seen, MAX_GAP);
+	advice->wait = slot->seen < FIRST_SAMPLES ? 1
+		: Min(slot->next_at - slot->seen, MAX_WAIT);
+	LWLockRelease(lock_of(number));
+}
+
+/*
+ * Which sample of a full slot to give up for one of this duration: the one
+ * whose neighbours, the new one included, are closest to each other on a
+ * logarithmic scale; of equals, the oldest. Never the slowest.
+ */
+static int
+least_telling(const Slot *slot, uint64 duration_ns)
+{
+	int			victim = -1;
+	int			slowest = 0;
+	double		least = 0;
+
+	for (int i = 1; i < slot->nsamples; i++)
+	{
+		if (slot->samples[i].duration_ns > slot->samples[slowest].duration_ns)
+			slowest = i;
+	}
+
+	for (int i = 0; i < slot->nsamples; i++)
+	{
+		const Sample *sample = &slot->samples[i];
+		uint64		own = Max(sample->duration_ns, 2);
+		uint64		below = 0;
+		uint64		above = PG_UINT64_MAX;
+		double		gap;
+
+		if (i == slowest && duration_ns <= sample->duration_ns)
+			continue;
+		for (int j = 0; j <= slot->nsamples; j++)
+		{
+			uint64		other = j < slot->nsamples ? slot->samples[j].duration_ns
+				: duration_ns;
+
+			if (j == i)
+				continue;
+			if (other <= own)
+				below = Max(below, other);
+			else
+				above = Min(above, other);
+		}
+		/* At either end, as if there were one twice as far out. */
+		if (below == 0)
+			below = own / 2;
+		if (above == PG_UINT64_MAX)
+			above = own;
+		gap = log((double) above) - log((double) below);
+		if (victim < 0 || gap < least - 0.1 ||
+			(gap < least + 0.1 && sample->id < slot->samples[victim].id))
+		{
+			victim = i;
+			least = gap;
+		}
+	}
+	return Max(victim, 0);
+}
+
+/*
+ * Take room in the arena; when our share of it is used up, at the cost of
+ * another slot of the set. When the arena itself is full, giving up samples
+ * would not help: small pieces come out of blocks that others share.
+ */
+static dsa_pointer
+allocate_block(int number, uint32 size)
+{
+	dsa_pointer block;
+
+	for (int tries = 0; tries < 3; tries++)
+	{
+		if (pg_atomic_add_fetch_u64(&store->used_bytes, size) <= arena_share())
+		{
+			block = hone_arena_alloc(size);
+			if (!DsaPointerIsValid(block))
+				pg_atomic_fetch_sub_u64(&store->used_bytes, size);
+			return block;
+		}
+		pg_atomic_fetch_sub_u64(&store->used_bytes, size);
+
+		LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
+		(void) evict(&store->sets[number]);
+		LWLockRelease(lock_of(number));
+	}
+	return InvalidDsaPointer;
+}
+
+void
+hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
+{
+	int			number = set_of(key);
+	uint64		hash = hash_parts(parts);
+	uint32		size;
+	dsa_pointer block;
+	Slot	   *slot;
+	Sample	   *sample = NULL;
+
+	size = (uint32) params_offset(&parts->head) + parts->head.params_len +
+		parts->head.text_len + parts->head.path_len;
+	block = allocate_block(number, size);
+	if (!DsaPointerIsValid(block))
+	{
+		pg_atomic_fetch_add_u64(&store->lost, 1);
+		return;
+	}
+	fill_block(hone_arena_address(block), parts, size);
+
+	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
+	slot = find_slot(&store->sets[number], key);
+	slot->use = Max(slot->use, 1);
+	for (int i = 0; i < slot->nsamples; i++)
+	{
+		if (slot->samples[i].hash == hash)
+			sample = &slot->samples[i];
+	}
+	if (sample != NULL && sample->duration_ns >= parts->duration_ns)
+	{
+		/* Still going on: let retention see that now and then. */
+		if (parts->captured_at - sample->captured_at > USECS_PER_DAY)
+		{
+			sample->captured_at = parts->captured_at;
+			sample->id = pg_atomic_add_fetch_u64(&store->next_id, 1);
+		}
+		LWLockRelease(lock_of(number));
+		hone_arena_free(block);
+		pg_atomic_fetch_sub_u64(&store->used_bytes, size);
+		return;
+	}
+	if (sample == NULL)
+		sample = slot->nsamples < SAMPLES ? &slot->samples[slot->nsamples++]
+			: &slot->samples[least_telling(slot, parts->duration_ns)];
+	if (DsaPointerIsValid(sample->block))
+		free_sample(sample);
+
+	sample->block = block;
+	sample->size = size;
+	sample->hash = hash;
+	sample->duration_ns = parts->duration_ns;
+	sample->captured_at = parts->captured_at;
+	sample->id = pg_atomic_add_fetch_u64(&store->next_id, 1);
+	LWLockRelease(lock_of(number));
+	pg_atomic_fetch_add_u64(&store->captured, 1);
+}
+
+void
+hone_sample_count_too_long(void)
+{
+	pg_atomic_fetch_add_u64(&store->too_long, 1);
+}
+
+/*
+ * Reading
+ */
+
+uint64
+hone_sample_highest_id(void)
+{
+	return pg_atomic_read_u64(&store->next_id);
+}
+
+int
+hone_sample_nsets(void)
+{
+	return store->nsets;
+}
+
+int
+hone_sample_copy_set(int number, Oid dbid, uint64 after_id, uint64 upto_id,
+					 bool with_blocks, HoneSampleCopy *copies)
+{
+	Set		   *set = &store->sets[number];
+	int			n = 0;
+
+	LWLockAcquire(lock_of(number), LW_SHARED);
+	for (int i = 0; i < SLOTS; i++)
+	{
+		Slot	   *slot = &set->slots[i];
+
+		if (slot->key.queryid == 0 || slot->key.dbid != dbid)
+			continue;
+		for (int j = 0; j < slot->nsamples; j++)
+		{
+			Sample	   *sample = &slot->samples[j];
+			HoneSampleCopy *copy = &copies[n];
+
+			if (sample->id <= after_id || sample->id > upto_id)
+				continue;
+			copy->key = slot->key;
+			copy->id = sample->id;
+			copy->hash = sample->hash;
+			copy->duration_ns = sample->duration_ns;
+			copy->captured_at = sample->captured_at;
+			copy->block = NULL;
+			if (with_blocks)
+			{
+				copy->block = palloc_extended(sample->size, MCXT_ALLOC_NO_OOM);
+				if (copy->block == NULL)
+				{
+					LWLockRelease(lock_of(number));
+					return -1;
+				}
+				memcpy(copy->block, hone_arena_address(sample->block), sample->size);
+			}
+			n++;
+		}
+	}
+	LWLockRelease(lock_of(number));
+	return n;
+}
+
+void
+hone_sample_counters(HoneSampleCounters *counters)
+{
+	memset(counters, 0, sizeof(*counters));
+	for (int i = 0; i < store->nsets; i++)
+	{
+		LWLockAcquire(lock_of(i), LW_SHARED);
+		for (int j = 0; j < SLOTS; j++)
+		{
+			if (store->sets[i].slots[j].key.queryid == 0)
+				continue;
+			counters->queries++;
+			counters->samples += store->sets[i].slots[j].nsamples;
+		}
+		LWLockRelease(lock_of(i));
+	}
+	counters->captured = pg_atomic_read_u64(&store->captured);
+	counters->evictions = pg_atomic_read_u64(&store->evictions);
+	counters->lost = pg_atomic_read_u64(&store->lost);
+	counters->too_long = pg_atomic_read_u64(&store->too_long);
+	counters->memory_bytes = store_bytes() + pg_atomic_read_u64(&store->used_bytes);
+}
