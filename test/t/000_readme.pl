@@ -81,7 +81,7 @@ for my $name (sort keys %default)
 {
 	is($default{$name}, $node->safe_psql('postgres', "SHOW $name"), "default of $name");
 }
-my %who = (superuser => 'superuser', sighup => 'reload', postmaster => 'restart');
+my %who = (superuser => 'superuser', sighup => 'reload', postmaster => 'restart', user => 'user');
 for my $row (catalog(q{SELECT name, context FROM pg_settings WHERE name LIKE 'pg\_hone.%'}))
 {
 	my ($name, $context) = split /\|/, $row;
