@@ -11,7 +11,7 @@ SELECT 'login', jsonb_build_object('userId', i, 'path', '/api/login'), 'info' FR
 \echo Three logins in one transaction (one time, one title), then a refresh: no duplicate-key failure
 SELECT hone.refresh_recent_activities() \g /dev/null
 SELECT type, title, description, severity, date_trunc('second', created_at) AS created_at
-FROM recent_activities ORDER BY created_at DESC LIMIT 5;
+FROM recent_activities r ORDER BY r.created_at DESC LIMIT 5;
 SELECT feed, mode, window_s, per_source, sources, rows, refreshes, failures, round(last_ms) AS last_ms, round(staleness_s::numeric, 1) AS staleness_s
 FROM hone.feed_status;
 \echo hone.verify_feed: the stored rows against the definition

@@ -35,7 +35,8 @@ INSERT INTO demo.labels VALUES
 -- The workload's statements as pg_hone measured them since the last reset.
 -- Statements nested in others (foreign key checks) are inside those.
 CREATE VIEW demo.measured AS
-SELECT l.label, l.kind, s.queryid, s.calls, s.total_exec_ms, s.mean_exec_ms, s.p50_ms, s.p95_ms
+SELECT l.label, l.kind, s.queryid, s.calls, s.total_exec_ms, s.mean_exec_ms, s.p50_ms, s.p95_ms,
+       s.rows::float8 / greatest(s.calls, 1) AS rows_per_call
 FROM demo.labels l
 JOIN hone.query_stats s ON s.query LIKE l.pattern
 WHERE s.datname = current_database() AND s.username = 'app' AND s.toplevel;

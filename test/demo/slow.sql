@@ -1,4 +1,4 @@
-\echo The slow log by query (hone.slow_queries; 100 ms and more)
+\echo The slow log by query (hone.slow_queries: 100 ms and more, at most 10 runs a minute of each query)
 SELECT l.label AS query, count(*) AS slow_runs, round(max(s.duration_ms)::numeric) AS longest_ms,
        round(avg(s.shared_blks_hit + s.shared_blks_read)) AS pages_touched
 FROM hone.slow_queries s JOIN demo.labels l ON s.query LIKE l.pattern
