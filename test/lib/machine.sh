@@ -74,6 +74,7 @@ hone_need_packages() {
 		echo "create_main_cluster = false" | hone_as_root tee "$no_cluster" >/dev/null
 		hone_apt_install "${hone_missing[@]}"
 		hone_as_root rm -f "$no_cluster"
+		hone_as_root rmdir --ignore-fail-on-non-empty "${no_cluster%/*}"
 		trap - EXIT
 	else
 		hone_apt_install "${hone_missing[@]}"
