@@ -281,6 +281,21 @@ is_permutation(const HoneCandidate *a, const HoneCandidate *b)
 	return true;
 }
 
+/* Would some statement's work be bounded by its LIMIT with b, but not with a? */
+static bool
+loses_bound(HoneRun *run, HoneCandidate *a, HoneCandidate *b)
+{
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		HoneStatement *st = run->statements[i];
+
+		if (!st->failure && bms_is_member(b->id, st->relevant) &&
+			hone_advise_is_bounded(st, b) && !hone_advise_is_bounded(st, a))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Is one the plainer of two that do about the same? The smaller one; or of two
  * orders of the same keys the one proposed first, which begins with what other
@@ -288,12 +303,12 @@ is_permutation(const HoneCandidate *a, const HoneCandidate *b)
  * the correlation of the first column, which is hardly ever worth it).
  */
 static bool
-is_plainer(const HoneCandidate *a, const HoneCandidate *b)
+is_plainer(HoneRun *run, HoneCandidate *a, HoneCandidate *b)
 {
 	if (is_permutation(a, b))
 		return a->id < b->id;
 	return a->relid == b->relid && a->amoid == b->amoid &&
-		a->index->size_bytes < 0.8 * b->index->size_bytes;
+		a->index->size_bytes < 0.8 * b->index->size_bytes && !loses_bound(run, a, b);
 }
 
 /* Exchange for plainer ones as long as less is lost than an index must gain. */
@@ -313,7 +328,7 @@ settle(HoneRun *run, Bitmapset *set, Bitmapset *all)
 			Bitmapset  *tried;
 
 			if (bms_is_member(k, set) ||
-				!is_plainer(run->candidates[k], run->candidates[best < 0 ? i : best]))
+				!is_plainer(run, run->candidates[k], run->candidates[best < 0 ? i : best]))
 				continue;
 			tried = bms_add_member(bms_del_member(bms_copy(set), i), k);
 			if (fits(run, tried) && hone_advise_objective(run, tried) <= limit)
