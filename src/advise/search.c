@@ -24,6 +24,7 @@
 #define PRICE_PER_INDEX 0.001
 #define PRICE_PER_BYTE 1e-13	/* of the same */
 #define MAX_REGRESSION 1.1
+#define BEST_OF_TABLE 4			/* candidates tried in any other's place */
 
 typedef struct Move
 {
@@ -210,6 +211,26 @@ clean(HoneRun *run, Bitmapset *set)
 	}
 }
 
+/*
+ * Is it worth asking whether one could stand in for the other? If both begin
+ * with the same key, or if the other is among the best of its table.
+ */
+static bool
+may_replace(HoneRun *run, Bitmapset *all, HoneCandidate *out, HoneCandidate *in)
+{
+	int			better = 0;
+	int			i = -1;
+
+	if (in->relid != out->relid)
+		return false;
+	if (strcmp(in->keys[0].sql, out->keys[0].sql) == 0)
+		return true;
+	while ((i = bms_next_member(all, i)) >= 0)
+		better += run->candidates[i]->relid == in->relid &&
+			run->candidates[i]->best_gain > in->best_gain;
+	return better < BEST_OF_TABLE;
+}
+
 /* Exchange one for another on the same table, while that gains. */
 static Bitmapset *
 exchange(HoneRun *run, Bitmapset *set, Bitmapset *all)
@@ -236,7 +257,7 @@ exchange(HoneRun *run, Bitmapset *set, Bitmapset *all)
 				double		cost;
 
 				if (bms_is_member(in, set) ||
-					run->candidates[in]->relid != run->candidates[out]->relid)
+					!may_replace(run, all, run->candidates[out], run->candidates[in]))
 					continue;
 				tried = bms_add_member(bms_copy(rest), in);
 				if (!fits(run, tried))
