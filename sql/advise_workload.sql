@@ -86,6 +86,13 @@ FROM hone.advisor_runs run WHERE run_id = (SELECT max(run_id) FROM hone.advisor_
 SELECT DISTINCT username FROM hone.recommendation_queries q JOIN made ON made.id = q.recommendation_id
 WHERE made.table_name = 'advise_workload.part';
 
+-- How a table was loaded is not how it is used
+CREATE TABLE loaded (id int, owner int, note text);
+INSERT INTO loaded SELECT i, i % 5000, repeat('l', 60) FROM generate_series(1, 30000) i;
+VACUUM ANALYZE loaded;
+SELECT count(note) FROM loaded WHERE owner = 5;
+SELECT definition, write_cost FROM hone.recommend() WHERE table_name = 'advise_workload.loaded';
+
 -- Who may not see others' statements gets advice on his own only
 GRANT EXECUTE ON FUNCTION hone.recommend TO regress_advise_reader;
 SET ROLE regress_advise_reader;

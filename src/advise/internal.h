@@ -289,6 +289,7 @@ extern HonePrice *hone_advise_final_price(HoneRun *run, HoneStatement *st,
 										  Bitmapset *set, List *hide,
 										  const char **summary);
 extern bool hone_advise_is_guess(HoneStatement *st, HoneCandidate *c);
+extern bool hone_advise_is_bounded(HoneStatement *st, HoneCandidate *c);
 
 /* in harvest.c */
 extern void hone_advise_harvest(HoneRun *run);

@@ -117,8 +117,8 @@ is_equality(HoneRelUse *rel, const HoneKey *key)
  * Would a scan of this candidate stop after LIMIT rows, whatever the number of
  * rows that match: does it serve every filter, and then the order?
  */
-static bool
-is_bounded(HoneStatement *st, HoneCandidate *c)
+bool
+hone_advise_is_bounded(HoneStatement *st, HoneCandidate *c)
 {
 	ListCell   *lr;
 	ListCell   *lo;
@@ -191,7 +191,7 @@ plan_set(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
 	for (i = -1; (i = bms_next_member(used, i)) >= 0;)
 	{
 		guess |= hone_advise_is_guess(st, run->candidates[i]);
-		bounded |= is_bounded(st, run->candidates[i]);
+		bounded |= hone_advise_is_bounded(st, run->candidates[i]);
 	}
 
 	old = MemoryContextSwitchTo(run->memory);

@@ -18,7 +18,7 @@
 #include "base/compat.h"
 #include "base/owner.h"
 
-#define CALLS_PER_STATEMENT 250
+#define CALLS_PER_STATEMENT 80
 #define MIN_CALLS 4000
 #define MAX_RATIO 10.0			/* correction of a weight by measured time */
 

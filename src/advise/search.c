@@ -24,6 +24,7 @@
 #define PRICE_PER_INDEX 0.001
 #define PRICE_PER_BYTE 1e-13	/* of the same */
 #define MAX_REGRESSION 1.1
+#define BEST_OF_TABLE 4			/* candidates tried in any other's place */
 
 typedef struct Move
 {
@@ -210,6 +211,26 @@ clean(HoneRun *run, Bitmapset *set)
 	}
 }
 
+/*
+ * Is it worth asking whether one could stand in for the other? If both begin
+ * with the same key, or if the other is among the best of its table.
+ */
+static bool
+may_replace(HoneRun *run, Bitmapset *all, HoneCandidate *out, HoneCandidate *in)
+{
+	int			better = 0;
+	int			i = -1;
+
+	if (in->relid != out->relid)
+		return false;
+	if (strcmp(in->keys[0].sql, out->keys[0].sql) == 0)
+		return true;
+	while ((i = bms_next_member(all, i)) >= 0)
+		better += run->candidates[i]->relid == in->relid &&
+			run->candidates[i]->best_gain > in->best_gain;
+	return better < BEST_OF_TABLE;
+}
+
 /* Exchange one for another on the same table, while that gains. */
 static Bitmapset *
 exchange(HoneRun *run, Bitmapset *set, Bitmapset *all)
@@ -236,7 +257,7 @@ exchange(HoneRun *run, Bitmapset *set, Bitmapset *all)
 				double		cost;
 
 				if (bms_is_member(in, set) ||
-					run->candidates[in]->relid != run->candidates[out]->relid)
+					!may_replace(run, all, run->candidates[out], run->candidates[in]))
 					continue;
 				tried = bms_add_member(bms_copy(rest), in);
 				if (!fits(run, tried))
@@ -281,6 +302,21 @@ is_permutation(const HoneCandidate *a, const HoneCandidate *b)
 	return true;
 }
 
+/* Would some statement's work be bounded by its LIMIT with b, but not with a? */
+static bool
+loses_bound(HoneRun *run, HoneCandidate *a, HoneCandidate *b)
+{
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		HoneStatement *st = run->statements[i];
+
+		if (!st->failure && bms_is_member(b->id, st->relevant) &&
+			hone_advise_is_bounded(st, b) && !hone_advise_is_bounded(st, a))
+			return true;
+	}
+	return false;
+}
+
 /*
  * Is one the plainer of two that do about the same? The smaller one; or of two
  * orders of the same keys the one proposed first, which begins with what other
@@ -288,12 +324,12 @@ is_permutation(const HoneCandidate *a, const HoneCandidate *b)
  * the correlation of the first column, which is hardly ever worth it).
  */
 static bool
-is_plainer(const HoneCandidate *a, const HoneCandidate *b)
+is_plainer(HoneRun *run, HoneCandidate *a, HoneCandidate *b)
 {
 	if (is_permutation(a, b))
 		return a->id < b->id;
 	return a->relid == b->relid && a->amoid == b->amoid &&
-		a->index->size_bytes < 0.8 * b->index->size_bytes;
+		a->index->size_bytes < 0.8 * b->index->size_bytes && !loses_bound(run, a, b);
 }
 
 /* Exchange for plainer ones as long as less is lost than an index must gain. */
@@ -313,7 +349,7 @@ settle(HoneRun *run, Bitmapset *set, Bitmapset *all)
 			Bitmapset  *tried;
 
 			if (bms_is_member(k, set) ||
-				!is_plainer(run->candidates[k], run->candidates[best < 0 ? i : best]))
+				!is_plainer(run, run->candidates[k], run->candidates[best < 0 ? i : best]))
 				continue;
 			tried = bms_add_member(bms_del_member(bms_copy(set), i), k);
 			if (fits(run, tried) && hone_advise_objective(run, tried) <= limit)

@@ -421,8 +421,10 @@ read_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
 	foreach(lc, st->rels)
 		add_relids(st, list_make1_oid(((HoneRelUse *) lfirst(lc))->relid));
 	hone_advise_name_uses(st->rels);
-	foreach(lc, st->relids)
-		hone_advise_read_existing(run, lfirst_oid(lc));
+	foreach(lc, st->rels)
+		hone_advise_read_existing(run, ((HoneRelUse *) lfirst(lc))->relid);
+	if (OidIsValid(st->target))
+		hone_advise_read_existing(run, st->target);
 	hone_leave(&scope);
 	MemoryContextSwitchTo(old);
 }

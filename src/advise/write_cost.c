@@ -16,16 +16,22 @@
 
 #include <math.h>
 
+#include "access/htup_details.h"
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
 #include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
 #include "advise/internal.h"
 
 #define DEFAULT_HOT 0.9			/* of updates that may be, without counters */
+#define LOAD_CALLS 2
+#define LOAD_ROWS 1000.0
+#define LOAD_SHARE 0.05			/* of the rows there are */
 #define GIN_FACTOR 4.0			/* entries per row, softened by fastupdate */
 
 /* Does a write to one relation write to an index of the other? */
@@ -71,6 +77,27 @@ count_existing(HoneRun *run, Oid relid, Bitmapset *changed, Oid except, bool *to
 	return n;
 }
 
+/*
+ * A captured INSERT that ran once or twice and made a good part of the table is
+ * how the table was loaded, not how it is used: an index is built after it.
+ */
+static bool
+is_load(HoneStatement *st)
+{
+	HeapTuple	tuple;
+	double		tuples = 0;
+
+	if (st->position > 0 || st->command != CMD_INSERT || st->group->calls > LOAD_CALLS)
+		return false;
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(st->target));
+	if (HeapTupleIsValid(tuple))
+	{
+		tuples = ((Form_pg_class) GETSTRUCT(tuple))->reltuples;
+		ReleaseSysCache(tuple);
+	}
+	return st->rows_written >= Max(LOAD_ROWS, LOAD_SHARE * tuples);
+}
+
 /* Index entries that the statements of the run would write. */
 static double
 entries(HoneRun *run, Oid relid, Bitmapset *columns, double selectivity, Oid except)
@@ -85,7 +112,8 @@ entries(HoneRun *run, Oid relid, Bitmapset *columns, double selectivity, Oid exc
 		bool		touched;
 		int			others;
 
-		if (st->failure || !OidIsValid(st->target) || !same_table(st->target, relid))
+		if (st->failure || !OidIsValid(st->target) || !same_table(st->target, relid) ||
+			is_load(st))
 			continue;
 		if (st->command == CMD_INSERT)
 			total += rows * selectivity;
