@@ -40,7 +40,6 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/ruleutils.h"
 #include "utils/selfuncs.h"
 #include "utils/syscache.h"
@@ -218,7 +217,7 @@ read_pattern(RelOptInfo *rel, HoneRelUse *use, Oid opno, Oid collation,
 	type = exprType(expr);
 	if (type != TEXTOID && type != VARCHAROID && type != BPCHAROID)
 		return false;
-	if (!lc_collate_is_c(OidIsValid(collation) ? collation : DEFAULT_COLLATION_OID))
+	if (!hone_collation_is_c(OidIsValid(collation) ? collation : DEFAULT_COLLATION_OID))
 	{
 		const char *name = type == BPCHAROID ? "bpchar_pattern_ops" : "text_pattern_ops";
 

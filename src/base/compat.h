@@ -25,6 +25,7 @@
 #include "portability/instr_time.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
+#include "utils/pg_locale.h"
 #include "utils/backend_status.h"
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"
@@ -125,6 +126,17 @@ hone_may_create_in_schema(Oid schema, Oid roleid)
 	return object_aclcheck(NamespaceRelationId, schema, roleid, ACL_CREATE) == ACLCHECK_OK;
 #else
 	return pg_namespace_aclcheck(schema, roleid, ACL_CREATE) == ACLCHECK_OK;
+#endif
+}
+
+/* Does the collation sort by bytes? 18 tells it in the locale itself. */
+static inline bool
+hone_collation_is_c(Oid collation)
+{
+#if PG_VERSION_NUM >= 180000
+	return pg_newlocale_from_collation(collation)->collate_is_c;
+#else
+	return lc_collate_is_c(collation);
 #endif
 }
 
