@@ -519,21 +519,35 @@ probe_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 }
 
 static void
+call_ExecutorFinish(QueryDesc *query_desc)
+{
+	if (prev_ExecutorFinish)
+		prev_ExecutorFinish(query_desc);
+	else
+		standard_ExecutorFinish(query_desc);
+}
+
+static void
 probe_ExecutorFinish(QueryDesc *query_desc)
 {
 	volatile bool measured = find_frame(query_desc) != NULL;
 	HoneUsage	before;
 	uint64		start;
 
+	/* What only reads has no AFTER triggers to run here. */
+	if (query_desc->operation == CMD_SELECT &&
+		!query_desc->plannedstmt->hasModifyingCTE)
+	{
+		call_ExecutorFinish(query_desc);
+		return;
+	}
+
 	read_usage(&before);
 	start = measured ? hone_now_ns() : 0;
 	nesting++;
 	PG_TRY();
 	{
-		if (prev_ExecutorFinish)
-			prev_ExecutorFinish(query_desc);
-		else
-			standard_ExecutorFinish(query_desc);
+		call_ExecutorFinish(query_desc);
 		nesting--;
 	}
 	PG_CATCH();
