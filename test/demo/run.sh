@@ -116,6 +116,7 @@ compare_writes() {
 	join "$HONE_WORK/writes-before" "$HONE_WORK/writes-after" | awk '
 		{ printf "  %-22s %6d -> %6d  %+.0f %%\n", $1, $2, $3, 100 * ($3 / $2 - 1); b += $2; a += $3 }
 		END { printf "  %-22s %6d -> %6d  %+.0f %%\n", "all, each counted once", b / NR, a / NR, 100 * (a / b - 1) }'
+	echo "  (a write to a table that got no index shows how much of this is the machine's own unrest)"
 }
 
 title "build and start a private server"
