@@ -118,6 +118,16 @@ SELECT current_user = session_user AS myself, current_setting('search_path') AS 
 SELECT count(*) FROM hone.advisor_runs r, jsonb_array_elements(r.skipped) s
 WHERE r.run_id = (SELECT max(run_id) FROM hone.advisor_runs) AND s ->> 'reason' ~ 'run as';
 
+-- A statement that cannot be planned again is not passed over in silence
+CREATE FUNCTION by_owner(wanted int) RETURNS bigint LANGUAGE plpgsql AS
+$$ DECLARE n bigint; BEGIN SELECT count(note) INTO n FROM loaded WHERE owner = wanted; RETURN n; END $$;
+SELECT by_owner(7);
+SELECT count(*) >= 0 AS advised FROM hone.recommend();
+SELECT s ->> 'role' = current_user AS mine, s ->> 'reason' AS reason
+FROM hone.advisor_runs r, jsonb_array_elements(r.skipped) s, hone.workload w
+WHERE r.run_id = (SELECT max(run_id) FROM hone.advisor_runs)
+  AND w.queryid = (s ->> 'queryid')::bigint AND w.query LIKE '%owner = wanted%';
+
 DROP TABLE made;
 DELETE FROM hone.advisor_run_store WHERE run_id > :last_run;
 SET client_min_messages = warning;

@@ -117,8 +117,19 @@ split_calls(HoneRun *run)
 
 #define COLUMN(n) SPI_getbinval(tuple, desc, (n), &isnull)
 
+/* Which query's rows are being read: its samples come one after another. */
+typedef struct LoadState
+{
+	int64		queryid;
+	Oid			userid;
+} LoadState;
+
+/*
+ * A sample that can be planned again becomes a statement. They come first, so a
+ * query whose first one cannot has none.
+ */
 static void
-load_row(HoneRun *run, HeapTuple tuple, TupleDesc desc)
+load_row(HoneRun *run, LoadState *state, HeapTuple tuple, TupleDesc desc)
 {
 	HoneQueryGroup *group = run->groups ? llast(run->groups) : NULL;
 	HoneStatement *st;
@@ -126,10 +137,21 @@ load_row(HoneRun *run, HeapTuple tuple, TupleDesc desc)
 	int64		queryid = DatumGetInt64(COLUMN(1));
 	Oid			userid = DatumGetObjectId(COLUMN(2));
 	char	   *query = SPI_getvalue(tuple, desc, 3);
+	bool		is_first = queryid != state->queryid || userid != state->userid;
 	Datum		value;
 
+	state->queryid = queryid;
+	state->userid = userid;
 	if (query == NULL || !hone_may_see_role(userid))
 		return;
+	if (!DatumGetBool(COLUMN(9)))
+	{
+		if (is_first)
+			hone_advise_skip(run, queryid, userid,
+							 "none of its samples can be planned again: parameter values "
+							 "were not kept, or it names variables of a procedural language");
+		return;
+	}
 	if (group == NULL || group->queryid != queryid || group->userid != userid)
 	{
 		double		calls;
@@ -161,22 +183,21 @@ load_row(HoneRun *run, HeapTuple tuple, TupleDesc desc)
 /* In memory and stored. */
 static const char captured_sql[] =
 	"SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path,"
-	" w.calls::float8, w.weight::float8"
+	" w.calls::float8, w.weight::float8, s.replannable"
 	" FROM hone.workload_samples s"
 	" JOIN hone.workload w ON w.queryid = s.queryid AND w.userid = s.userid"
-	" WHERE s.replannable"
-	" ORDER BY w.weight DESC, s.queryid, s.userid, s.duration_ms DESC";
+	" ORDER BY w.weight DESC, s.queryid, s.userid, s.replannable DESC, s.duration_ms DESC";
 
 /* The views above ask shared memory; without preloading there is what was stored. */
 static const char stored_sql[] =
 	"SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path,"
-	" h.calls, h.total_ms"
+	" h.calls, h.total_ms, s.replannable"
 	" FROM hone.sample_store s"
 	" LEFT JOIN (SELECT q.queryid, q.userid, pg_catalog.sum(q.calls)::float8 AS calls,"
 	"  pg_catalog.sum(q.total_exec_ms) AS total_ms FROM hone.query_history_store q"
 	"  GROUP BY q.queryid, q.userid) h ON h.queryid = s.queryid AND h.userid = s.userid"
-	" WHERE s.replannable"
-	" ORDER BY h.total_ms DESC NULLS LAST, s.queryid, s.userid, s.duration_ms DESC";
+	" ORDER BY h.total_ms DESC NULLS LAST, s.queryid, s.userid, s.replannable DESC,"
+	" s.duration_ms DESC";
 
 /* Everything captured in this database that the caller may see. */
 void
@@ -185,6 +206,7 @@ hone_advise_load_workload(HoneRun *run)
 	HoneScope	scope;
 	SPITupleTable *rows;
 	uint64		nrows;
+	LoadState	state = {0, InvalidOid};
 
 	hone_enter_owner(&scope);
 	SPI_connect();
@@ -199,7 +221,7 @@ hone_advise_load_workload(HoneRun *run)
 		MemoryContext old = MemoryContextSwitchTo(run->memory);
 
 		CHECK_FOR_INTERRUPTS();
-		load_row(run, rows->vals[i], rows->tupdesc);
+		load_row(run, &state, rows->vals[i], rows->tupdesc);
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
