@@ -11,13 +11,17 @@
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
+#include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
 
 #include "base/compat.h"
 #include "base/owner.h"
+
+PG_FUNCTION_INFO_V1(hone_hold_extension);
 
 #define SAFE_SEARCH_PATH "pg_catalog, pg_temp"
 
@@ -59,16 +63,43 @@ enter(HoneScope *scope, Oid roleid, int flags, const char *search_path)
 							 GUC_ACTION_SAVE, true, 0, false);
 }
 
-void
-hone_enter_owner(HoneScope *scope)
+/*
+ * DROP EXTENSION locks the extension first and then its tables, in an order of
+ * its own. Whoever is to lock several of our tables holds the extension
+ * before, so that one waits for the other and neither deadlocks.
+ */
+static Oid
+hold_extension(void)
 {
 	Oid			extension = hone_extension_oid();
 
+	if (OidIsValid(extension))
+	{
+		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+		/* It may have gone while we waited. */
+		extension = hone_extension_oid();
+	}
 	if (!OidIsValid(extension))
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("extension \"pg_hone\" does not exist in this database"),
 				 errhint("Use CREATE EXTENSION pg_hone.")));
+	return extension;
+}
+
+/* hone.hold_extension(): the same for functions written in SQL. */
+Datum
+hone_hold_extension(PG_FUNCTION_ARGS pg_attribute_unused())
+{
+	(void) hold_extension();
+	PG_RETURN_VOID();
+}
+
+void
+hone_enter_owner(HoneScope *scope)
+{
+	Oid			extension = hold_extension();
+
 	enter(scope, extension_owner(extension), SECURITY_LOCAL_USERID_CHANGE,
 		  SAFE_SEARCH_PATH);
 }

@@ -20,7 +20,8 @@ extern Oid	hone_extension_oid(void);
 /*
  * Become the extension's owner with search_path = pg_catalog, pg_temp, to read
  * and write our own tables by static, fully qualified SQL. Never run text of
- * a user inside such a scope. Raises ERRCODE_UNDEFINED_OBJECT when the
+ * a user inside such a scope. Holds the extension until the transaction ends, so
+ * that DROP EXTENSION waits. Raises ERRCODE_UNDEFINED_OBJECT when the
  * extension is not installed in this database.
  */
 extern void hone_enter_owner(HoneScope *scope);

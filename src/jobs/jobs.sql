@@ -35,6 +35,8 @@ BEGIN
             MESSAGE = 'cannot collect during recovery';
     END IF;
 
+    PERFORM hone.hold_extension();
+
     -- One round at a time; if the other one takes long, it does it all. An
     -- advisory lock would let anybody stop the collector.
     BEGIN
