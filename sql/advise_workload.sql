@@ -118,15 +118,40 @@ SELECT current_user = session_user AS myself, current_setting('search_path') AS 
 SELECT count(*) FROM hone.advisor_runs r, jsonb_array_elements(r.skipped) s
 WHERE r.run_id = (SELECT max(run_id) FROM hone.advisor_runs) AND s ->> 'reason' ~ 'run as';
 
+-- A function's statements are advised on, although they name their parameters
+CREATE TABLE visit (id int, owner int, note text);
+INSERT INTO visit SELECT i, i % 5000, repeat('v', 60) FROM generate_series(1, 30000) i;
+VACUUM ANALYZE visit;
+CREATE FUNCTION visits_of(wanted int, "other One" int) RETURNS bigint LANGUAGE plpgsql AS $$
+DECLARE n bigint; one record;
+BEGIN
+    SELECT count(note) INTO n FROM visit WHERE owner = wanted OR owner = visits_of."other One";
+    FOR one IN SELECT wanted + i AS who FROM generate_series(1, 3) i LOOP
+        SELECT count(note) + n INTO n FROM visit WHERE owner = one.who;
+    END LOOP;
+    RETURN n;
+END $$;
+CREATE FUNCTION latest_visit(who int) RETURNS SETOF visit LANGUAGE sql VOLATILE AS $$
+    -- the newest
+    SELECT * FROM visit WHERE owner = latest_visit.who ORDER BY id DESC LIMIT 1;
+$$;
+SELECT visits_of(i, i + 1) > 0 AS counted FROM generate_series(1, 20) i GROUP BY 1;
+SELECT count(*) FROM latest_visit(7);
+SELECT query, param_types::regtype[] AS types, replannable FROM hone.workload_samples
+WHERE query LIKE '%FROM visit WHERE%' GROUP BY 1, 2, 3 ORDER BY query COLLATE "C";
+SELECT parameters FROM hone.workload_samples WHERE query LIKE 'SELECT * FROM visit%';
+SELECT regexp_replace(definition, '^.* USING ', '') AS index FROM hone.recommend()
+WHERE table_name = 'advise_workload.visit';
+
 -- A statement that cannot be planned again is not passed over in silence
-CREATE FUNCTION by_owner(wanted int) RETURNS bigint LANGUAGE plpgsql AS
-$$ DECLARE n bigint; BEGIN SELECT count(note) INTO n FROM loaded WHERE owner = wanted; RETURN n; END $$;
-SELECT by_owner(7);
+PREPARE by_note (text) AS SELECT count(id) FROM visit WHERE note = $1;
+EXECUTE by_note(repeat('long', 10000));
 SELECT count(*) >= 0 AS advised FROM hone.recommend();
 SELECT s ->> 'role' = current_user AS mine, s ->> 'reason' AS reason
 FROM hone.advisor_runs r, jsonb_array_elements(r.skipped) s, hone.workload w
 WHERE r.run_id = (SELECT max(run_id) FROM hone.advisor_runs)
-  AND w.queryid = (s ->> 'queryid')::bigint AND w.query LIKE '%owner = wanted%';
+  AND w.queryid = (s ->> 'queryid')::bigint AND w.query LIKE '%FROM visit WHERE note%';
+DEALLOCATE by_note;
 
 DROP TABLE made;
 DELETE FROM hone.advisor_run_store WHERE run_id > :last_run;

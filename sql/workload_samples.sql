@@ -58,8 +58,7 @@ EXECUTE work_many(100, 0);
 SELECT count(*) <= 6 AS bounded, count(*) = count(DISTINCT parameters) AS different
 FROM work_seen WHERE query LIKE 'SELECT pg_sleep(%';
 
--- PL/pgSQL: values of the variables used; names can not be planned from the
--- text alone, EXECUTE ... USING can
+-- PL/pgSQL: values of the variables used, whose names become $n
 CREATE FUNCTION work_f(x int) RETURNS bigint LANGUAGE plpgsql AS $$
 DECLARE n bigint; r work_t; unused text := repeat('never', 1);
 BEGIN
@@ -70,7 +69,8 @@ BEGIN
 END $$;
 SELECT work_f(9);
 SELECT query, parameters, replannable FROM work_seen
-WHERE query LIKE '%= x%' OR query LIKE '%r.b%' OR query LIKE '%= $1 AND b = $2' ORDER BY query COLLATE "C";
+WHERE query ~ 'a = \$1$|b = \$\d AND a > |a = \$1 AND b = \$2' AND 'x9' = ANY(parameters) OR query ~ 'SELECT \*        FROM work_t'
+ORDER BY query COLLATE "C";
 
 -- values that are not kept
 CREATE TYPE work_composite AS (a int, b text);

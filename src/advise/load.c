@@ -149,7 +149,7 @@ load_row(HoneRun *run, LoadState *state, HeapTuple tuple, TupleDesc desc)
 		if (is_first)
 			hone_advise_skip(run, queryid, userid,
 							 "none of its samples can be planned again: parameter values "
-							 "were not kept, or it names variables of a procedural language");
+							 "were not kept, or a table is temporary");
 		return;
 	}
 	if (group == NULL || group->queryid != queryid || group->userid != userid)

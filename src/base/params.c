@@ -347,7 +347,6 @@ hone_params_flatten(ParamListInfo params, bool catalog_is_readable)
 {
 	HoneParams *result = &buffer.params;
 	Size		used = MAXALIGN(sizeof(HoneParams));
-	bool		by_name = false;
 
 	if (params == NULL || params->numParams <= 0)
 		return NULL;
@@ -373,11 +372,10 @@ hone_params_flatten(ParamListInfo params, bool catalog_is_readable)
 		/*
 		 * PL/pgSQL: the list has one place for each variable of the function.
 		 * Those that the statement does not use have no type, and the text
-		 * names the others, so that their place means nothing and the text
-		 * alone can not be planned again.
+		 * names the others, so that their place means nothing.
 		 */
 		if (params->paramFetch != NULL || !OidIsValid(prm->ptype))
-			by_name = true;
+			result->by_name = true;
 		if (!OidIsValid(prm->ptype))
 			continue;
 
@@ -403,8 +401,6 @@ hone_params_flatten(ParamListInfo params, bool catalog_is_readable)
 
 	if (result->nparams == 0)
 		return NULL;
-	if (by_name)
-		result->complete = false;
 
 	result->size = (uint32) used;
 	return result;

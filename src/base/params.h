@@ -27,8 +27,10 @@ typedef struct HoneParams
 {
 	uint32		size;			/* bytes, this header included */
 	int32		nparams;		/* of which something is kept */
-	bool		complete;		/* every value is here, so the statement can
-								 * be planned again */
+	bool		complete;		/* every value in use is here */
+	bool		by_name;		/* only the parameters in use are here, in
+								 * order: $n of the statement's text need not
+								 * be the n-th */
 	bool		off;			/* values were not to be kept */
 } HoneParams;
 

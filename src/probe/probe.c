@@ -393,6 +393,10 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	if (!begins_statement(text))
 		return;
 	hone_stats_remember_text(&key, text, len, location, jstate);
+
+	/* In a function, parameters have names. */
+	if (pstate->p_post_columnref_hook != NULL || pstate->p_pre_columnref_hook != NULL)
+		hone_workload_learn(key.queryid, query, text, len, location);
 }
 
 static PlannedStmt *

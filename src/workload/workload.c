@@ -14,7 +14,8 @@
  * extension's own objects): there is nothing to advise on.
  *
  * Called inside everybody's statement after its work is done. Reads the syscache
- * for relations the statement itself has open, but no table; allocates nothing;
+ * for relations the statement itself has open, but no table; allocates next to
+ * nothing (a function's statement is copied when it becomes a sample), and
  * raises no error on its own account. Works on a standby, in memory. Parallel
  * workers never come here. After a crash everything starts empty.
  */
@@ -31,6 +32,7 @@
 #include "base/compat.h"
 #include "base/params.h"
 #include "base/shmem.h"
+#include "workload/named.h"
 #include "workload/store.h"
 #include "workload/text.h"
 #include "workload/workload.h"
@@ -121,9 +123,12 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 			const Oid *relations, int nrelations, bool any_temporary)
 {
 	const HoneParams *params;
+	char	   *numbered = NULL;
 	HoneSampleParts parts = {0};
 
 	params = hone_params_flatten(execution->params, true);
+	if (params != NULL && (params->by_name || !hone_sample_text_has_params(text, text_len)))
+		numbered = hone_named_to_numbered(key->queryid, text, text_len, params, &text_len);
 
 	parts.head.command = execution->command;
 	parts.head.nrelations = nrelations;
@@ -132,16 +137,19 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 	parts.head.path_len = (uint32) strlen(parts.path);
 	parts.head.params_len = params ? (uint32) MAXALIGN(params->size) : 0;
 	parts.head.replannable = !any_temporary && parts.head.path_len <= MAXPGPATH &&
-		(params == NULL ? !hone_sample_text_has_params(text, text_len)
-		 : params->complete && hone_sample_text_has_params(text, text_len));
+		(params == NULL ? !hone_sample_text_has_params(text, text_len) :
+		 params->complete && (numbered != NULL ||
+							  (!params->by_name && hone_sample_text_has_params(text, text_len))));
 	parts.relations = relations;
 	parts.params = params;
-	parts.text = text;
+	parts.text = numbered ? numbered : text;
 	parts.duration_ns = execution->exec_ns;
 	parts.captured_at = GetCurrentTimestamp();
 	if (parts.head.path_len > MAXPGPATH)
 		parts.head.path_len = 0;
 	hone_sample_add(key, &parts);
+	if (numbered)
+		pfree(numbered);
 }
 
 /* This execution could not be sampled: wait for longer and longer. */
