@@ -78,6 +78,15 @@ add_group(HoneRun *run, int64 queryid, Oid userid, const char *text, double call
 }
 
 static void
+require_flat(ArrayType *array, const char *name)
+{
+	if (ARR_NDIM(array) > 1)
+		ereport(ERROR,
+				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
+				 errmsg("argument \"%s\" must be a one-dimensional array", name)));
+}
+
+static void
 set_values(HoneStatement *st, ArrayType *array)
 {
 	Datum	   *datums;
@@ -263,6 +272,7 @@ hone_advise_load_given(HoneRun *run, ArrayType *statements, ArrayType *weights)
 	bool	   *weight_nulls = NULL;
 	int			nweights = 0;
 
+	require_flat(statements, "statements");
 	deconstruct_array(statements, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &n);
 	if (n == 0)
 		ereport(ERROR,
@@ -270,6 +280,7 @@ hone_advise_load_given(HoneRun *run, ArrayType *statements, ArrayType *weights)
 				 errmsg("argument \"statements\" must not be empty")));
 	if (weights)
 	{
+		require_flat(weights, "weights");
 		deconstruct_array(weights, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL,
 						  TYPALIGN_DOUBLE, &weight, &weight_nulls, &nweights);
 		if (nweights != n)
@@ -305,7 +316,10 @@ hone_advise_load_one(HoneRun *run, const char *statement, ArrayType *parameters)
 
 	st->as_caller = true;
 	if (parameters)
+	{
+		require_flat(parameters, "parameters");
 		set_values(st, parameters);
+	}
 	run->strict = true;
 	MemoryContextSwitchTo(old);
 }

@@ -62,11 +62,11 @@ analyze_and_work(HoneRun *run, HoneStatement *st, hone_statement_work work, void
 								  st->ntypes, &types, &ntypes);
 	if (st->has_values)
 	{
-		if (ntypes > st->nvalues)
+		if (st->as_caller ? ntypes != st->nvalues : ntypes > st->nvalues)
 			ereport(ERROR,
-					(errcode(ERRCODE_UNDEFINED_PARAMETER),
-					 errmsg("statement needs %d parameters, but %d were given",
-							ntypes, st->nvalues)));
+					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+					 errmsg("\"parameters\" has %d values, but the statement has %d parameters",
+							st->nvalues, ntypes)));
 		if (ntypes > 0)
 			params = hone_whatif_params(types, ntypes, st->values);
 	}
