@@ -60,7 +60,9 @@ FROM hone.slow_queries WHERE query LIKE 'SELECT pg_sleep(% AS $mode %'}),
 }
 ok($node->safe_psql('postgres', 'SELECT rate_limited FROM hone.slow_queries_info') > 0,
 	'the rate limit counted what it dropped');
-is($node->safe_psql('other', $look), '0|0', 'another database has a log of its own');
+# (what this test itself asks there may be slow on a busy machine)
+is($node->safe_psql('other', q{SELECT count(*) FROM hone.slow_queries WHERE query LIKE 'SELECT pg_sleep(%'}),
+	0, 'another database has a log of its own');
 is($node->safe_psql('other', q{SELECT count(*) FROM hone.workload_samples WHERE query LIKE '%AS prepared%'}),
 	0, 'and samples of its own');
 
