@@ -1,0 +1,240 @@
+-- What every function and procedure answers to bad input: an error with a
+-- SQLSTATE of its own that names what was wrong, or the harmless result that is
+-- written here; nothing is changed by either. A routine that takes arguments
+-- and is not in the table fails the first test.
+SET client_min_messages = warning;
+SET search_path = public;
+SET timezone = 'UTC';
+SELECT no_plan();
+
+CREATE TABLE bad_t (id int PRIMARY KEY, at timestamptz, name text, n int);
+INSERT INTO bad_t SELECT i, now(), i::text, i % 1000 FROM generate_series(1, 10000) i;
+ANALYZE bad_t;
+SELECT hone.create_feed('bad_feed', '1 hour', 10, 'live') \g /dev/null
+
+-- state NULL: no error, and says is the number of rows.
+CREATE TEMP TABLE bad (id serial, call text, state text, says text);
+COPY bad (call, state, says) FROM STDIN WITH (DELIMITER '|');
+SELECT * FROM hone.query_latency(NULL)|\N|0
+SELECT * FROM hone.query_latency(0)|\N|0
+SELECT * FROM hone.query_latency(-1)|\N|0
+SELECT hone.reset_query_stats(4294967295, NULL, NULL)|\N|1
+SELECT hone.reset_query_stats(NULL, 0, NULL)|\N|1
+SELECT hone.reset_query_stats(NULL, NULL, -1)|\N|1
+SELECT * FROM hone.slow_queries_memory(NULL)|\N|0
+SELECT * FROM hone.workload_memory(NULL, true)|\N|0
+SELECT * FROM hone.workload_memory(0, NULL)|\N|0
+SELECT * FROM hone.what_if(NULL, '{}')|22004|"statement" must not be null
+SELECT * FROM hone.what_if('SELECT 1', NULL)|22023|"create_indexes" and "hide_indexes" are both empty
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', ARRAY['CREATE INDEX ON nowhere (x)'])|42P01|relation "nowhere" does not exist
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', ARRAY['CREATE INDEX ON bad_t (nope)'])|42703|column "nope" does not exist
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', ARRAY['DROP TABLE bad_t'])|42601|not a CREATE INDEX statement
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', ARRAY['CREATE INDEX ON bad_t (n); DROP TABLE bad_t'])|42601|expected exactly one CREATE INDEX statement, got 2
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', ARRAY[NULL]::text[])|22004|"create_indexes" must not contain nulls
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', ARRAY[''])|42601|expected exactly one CREATE INDEX statement, got 0
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', ARRAY[['CREATE INDEX ON bad_t (n)'],['CREATE INDEX ON bad_t (at)']])|2202E|"create_indexes" must be a one-dimensional array
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', ARRAY['CREATE INDEX ON pg_class (relname)'])|42501|permission denied: "pg_class" is a system catalog
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', '{}', ARRAY[0]::regclass[])|42704|"hide_indexes" names a relation that does not exist
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', '{}', ARRAY['bad_t']::regclass[])|42809|"bad_t" in "hide_indexes" is not an index
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', '{}', ARRAY[4000000000::oid]::regclass[])|42704|"hide_indexes" names a relation that does not exist
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', '{}', ARRAY[NULL]::regclass[])|22004|"hide_indexes" must not contain nulls
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=1', '{}', '{}')|22023|"create_indexes" and "hide_indexes" are both empty
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$1', '{}', NULL, '{}')|22023|"create_indexes" and "hide_indexes" are both empty
+SELECT * FROM hone.what_if('', ARRAY['CREATE INDEX ON bad_t (n)'])|42601|expected exactly one statement, got 0
+SELECT * FROM hone.what_if('-- c', ARRAY['CREATE INDEX ON bad_t (n)'])|42601|expected exactly one statement, got 0
+SELECT * FROM hone.what_if('SELEC 1', ARRAY['CREATE INDEX ON bad_t (n)'])|42601|syntax error at or near "SELEC"
+SELECT * FROM hone.what_if('SELECT 1; SELECT 2', ARRAY['CREATE INDEX ON bad_t (n)'])|42601|expected exactly one statement, got 2
+SELECT * FROM hone.what_if('SELECT * FROM nowhere', ARRAY['CREATE INDEX ON bad_t (n)'])|42P01|relation "nowhere" does not exist
+SELECT * FROM hone.what_if('VACUUM bad_t', ARRAY['CREATE INDEX ON bad_t (n)'])|0A000|utility statements have no plan
+SELECT * FROM hone.what_if('CREATE TABLE zz AS SELECT 1', ARRAY['CREATE INDEX ON bad_t (n)'])|0A000|utility statements have no plan
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$1', ARRAY['CREATE INDEX ON bad_t (n)'], NULL, ARRAY['x'])|22P02|invalid input syntax for type integer: "x"
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$1', ARRAY['CREATE INDEX ON bad_t (n)'], NULL, ARRAY['1','2'])|22023|"parameters" has 2 values, but the statement has 1 parameters
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$1', ARRAY['CREATE INDEX ON bad_t (n)'], NULL, '{}')|22023|"parameters" has 0 values, but the statement has 1 parameters
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$2', ARRAY['CREATE INDEX ON bad_t (n)'], NULL, ARRAY['1'])|42P18|could not determine data type of parameter $1
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$1', ARRAY['CREATE INDEX ON bad_t (n)'], NULL, ARRAY[NULL]::text[])|\N|1
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$1000000', ARRAY['CREATE INDEX ON bad_t (n)'])|42P18|could not determine data type of parameter $1
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$65535', ARRAY['CREATE INDEX ON bad_t (n)'])|42P18|could not determine data type of parameter $1
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE id=$0', ARRAY['CREATE INDEX ON bad_t (n)'])|42P02|there is no parameter $0
+SELECT * FROM hone.what_if('SELECT * FROM bad_t WHERE name=$1', ARRAY['CREATE INDEX ON bad_t (n)'], NULL, ARRAY[['a'],['b']])|2202E|"parameters" must be a one-dimensional array
+SELECT * FROM hone.what_if('SELECT nextval(''nope'')', ARRAY['CREATE INDEX ON bad_t (n)'])|42P01|relation "nope" does not exist
+SELECT * FROM hone.what_if('SELECT 1/0', ARRAY['CREATE INDEX ON bad_t (n)'])|22012|division by zero
+SELECT * FROM hone.what_if('SELECT $1', ARRAY['CREATE INDEX ON bad_t (n)'])|\N|1
+SELECT * FROM hone.what_if('DELETE FROM hone.nope', ARRAY['CREATE INDEX ON bad_t (n)'])|42P01|relation "hone.nope" does not exist
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON hone.recommendations (id)'])|42809|cannot create index on relation "recommendations"
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE UNIQUE INDEX ON bad_t (n)'])|0A000|unique indexes cannot be imagined
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t USING brin (n)'])|0A000|access method "brin" is not supported in imagined indexes
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t USING nope (n)'])|42704|access method "nope" does not exist
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t USING hash (n)'])|0A000|access method "hash" is not supported in imagined indexes
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t (n) WITH (fillfactor=5)'])|22023|value 5 out of bounds for option "fillfactor"
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t (n) TABLESPACE nope'])|42704|tablespace "nope" does not exist
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t ((random()))'])|42P17|functions in index expression must be marked IMMUTABLE
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX bad_t_pkey ON bad_t (n)'])|\N|1
+SELECT * FROM hone.recommend(-1)|22023|argument "storage_budget_bytes" must not be negative
+SELECT * FROM hone.recommend(0)|\N|0
+SELECT * FROM hone.recommend(NULL, -1)|22023|argument "max_indexes" must not be negative
+SELECT * FROM hone.recommend(NULL, 0)|\N|0
+SELECT * FROM hone.recommend_for(NULL)|22004|argument "statements" must not be null
+SELECT * FROM hone.recommend_for('{}')|22023|argument "statements" must not be empty
+SELECT * FROM hone.recommend_for(ARRAY[NULL]::text[])|22004|argument "statements" must not contain nulls
+SELECT * FROM hone.recommend_for(ARRAY[''])|42601|expected exactly one statement, got 0
+SELECT * FROM hone.recommend_for(ARRAY['SELEC'])|42601|syntax error at or near "SELEC"
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1; SELECT 2'])|42601|expected exactly one statement, got 2
+SELECT * FROM hone.recommend_for(ARRAY['SELECT * FROM nowhere'])|42P01|relation "nowhere" does not exist
+SELECT * FROM hone.recommend_for(ARRAY['VACUUM'])|0A000|utility statements have no plan
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], ARRAY[1,2])|22023|argument "weights" must have as many elements as "statements"
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], '{}')|22023|argument "weights" must have as many elements as "statements"
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], ARRAY[-1])|22023|argument "weights" must contain finite numbers of zero or more
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], ARRAY['NaN']::float8[])|22023|argument "weights" must contain finite numbers of zero or more
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], ARRAY['Infinity']::float8[])|22023|argument "weights" must contain finite numbers of zero or more
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], ARRAY[0])|\N|0
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], ARRAY[NULL]::float8[])|22023|argument "weights" must contain finite numbers of zero or more
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], NULL, -1)|22023|argument "storage_budget_bytes" must not be negative
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], NULL, 0, -1)|22023|argument "max_indexes" must not be negative
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], NULL, NULL, 0)|\N|0
+SELECT * FROM hone.recommend_for(ARRAY[['SELECT 1'],['SELECT 2']])|2202E|argument "statements" must be a one-dimensional array
+SELECT * FROM hone.recommend_for(ARRAY['SELECT 1'], ARRAY[[1.0]])|2202E|argument "weights" must be a one-dimensional array
+SELECT * FROM hone.advise(NULL)|22004|argument "statement" must not be null
+SELECT * FROM hone.advise('')|42601|expected exactly one statement, got 0
+SELECT * FROM hone.advise('SELEC')|42601|syntax error at or near "SELEC"
+SELECT * FROM hone.advise('SELECT 1; SELECT 2')|42601|expected exactly one statement, got 2
+SELECT * FROM hone.advise('SELECT * FROM nowhere')|42P01|relation "nowhere" does not exist
+SELECT * FROM hone.advise('VACUUM')|0A000|utility statements have no plan
+SELECT * FROM hone.advise('SELECT * FROM bad_t WHERE id=$1', ARRAY['x'])|22P02|invalid input syntax for type integer: "x"
+SELECT * FROM hone.advise('SELECT * FROM bad_t WHERE id=$1', '{}')|22023|"parameters" has 0 values, but the statement has 1 parameters
+SELECT * FROM hone.advise('SELECT * FROM bad_t WHERE id=$1', ARRAY['1','2'])|22023|"parameters" has 2 values, but the statement has 1 parameters
+SELECT * FROM hone.advise('SELECT 1/0')|22012|division by zero
+SELECT * FROM hone.advise('SELECT $1')|\N|0
+SELECT * FROM hone.advise('CREATE TABLE zz AS SELECT * FROM bad_t WHERE n=1')|0A000|utility statements have no plan
+SELECT * FROM hone.advise('EXPLAIN SELECT * FROM bad_t WHERE n=1')|0A000|utility statements have no plan
+SELECT * FROM hone.advise('DECLARE c CURSOR FOR SELECT * FROM bad_t WHERE n=1')|0A000|utility statements have no plan
+SELECT * FROM hone.advise('SELECT * INTO zz FROM bad_t')|0A000|statements that create a table cannot be planned
+SELECT * FROM hone.advise('SELECT * FROM pg_class WHERE relpages = 4')|\N|0
+SELECT * FROM hone.advise('SELECT * FROM bad_t WHERE id=$1', ARRAY[['1']])|2202E|argument "parameters" must be a one-dimensional array
+SELECT hone.dismiss(NULL, 'x')|22004|argument "id" must not be null
+SELECT hone.dismiss(-1, 'x')|42704|recommendation -1 does not exist
+SELECT hone.dismiss(999999, 'x')|42704|recommendation 999999 does not exist
+SELECT hone.dismiss(999999, NULL)|42704|recommendation 999999 does not exist
+SELECT hone.dismiss(999999, '')|42704|recommendation 999999 does not exist
+SELECT hone.explain_recommendation(NULL)|\N|1
+SELECT hone.explain_recommendation(-1)|42704|recommendation -1 does not exist
+SELECT hone.explain_recommendation(999999)|42704|recommendation 999999 does not exist
+CALL hone.apply(NULL, false)|22004|argument "id" must not be null
+CALL hone.apply(-1, false)|42704|recommendation -1 does not exist
+CALL hone.apply(999999, false)|42704|recommendation 999999 does not exist
+CALL hone.apply(999999, NULL)|22004|argument "wait" must not be null
+CALL hone.apply(999999)|25001|cannot wait for an index inside a transaction block or a function
+CALL hone.apply_all(-1, false)|22023|argument "max_actions" must be positive
+CALL hone.apply_all(0, false)|22023|argument "max_actions" must be positive
+CALL hone.apply_all(NULL, NULL)|22004|argument "wait" must not be null
+CALL hone.apply_all()|25001|cannot wait for an index inside a transaction block or a function
+CALL hone.revert(NULL, false)|22004|argument "id" must not be null
+CALL hone.revert(-1, false)|42704|recommendation -1 does not exist
+CALL hone.revert(999999, false)|42704|recommendation 999999 does not exist
+CALL hone.revert(999999, NULL)|22004|argument "wait" must not be null
+SELECT hone.create_feed(NULL)|22004|feed must not be null
+SELECT hone.create_feed('')|42602|feed must not be empty
+SELECT hone.create_feed('f', NULL)|22004|window must not be null
+SELECT hone.create_feed('f', '-1 hour')|22023|window must be between 1 second and 36500 days
+SELECT hone.create_feed('f', '0')|22023|window must be between 1 second and 36500 days
+SELECT hone.create_feed('f', '1 hour', 0)|22023|per_source must be at least 1
+SELECT hone.create_feed('f', '1 hour', -1)|22023|per_source must be at least 1
+SELECT hone.create_feed('f', '1 hour', 10, NULL)|22004|mode must not be null
+SELECT hone.create_feed('f', '1 hour', 10, 'x')|22023|mode must be "auto", "live" or "stored"
+SELECT hone.create_feed('f', '1 hour', 10, '')|22023|mode must be "auto", "live" or "stored"
+SELECT hone.create_feed('f', '1 hour', 10, 'live', NULL)|22004|schema must not be null
+SELECT hone.create_feed('f', '1 hour', 10, 'live', 'nowhere')|3F000|schema "nowhere" does not exist
+SELECT hone.create_feed('f', '1 hour', 10, 'live', '')|3F000|schema "" does not exist
+SELECT hone.create_feed('f', '1 hour', 10, 'live', 'pg_catalog')|3F000|schema "pg_catalog" cannot hold a feed
+SELECT hone.create_feed('f', '1 hour', 10, 'live', 'hone')|3F000|schema "hone" cannot hold a feed
+SELECT hone.create_feed('f', '100000000 years', 10, 'live')|22023|window must not be given in months or years
+SELECT hone.create_feed('f', '290000 years', 10, 'live')|22023|window must not be given in months or years
+SELECT hone.create_feed(repeat('x',70)::name, '1 hour', 10, 'live')|42622|feed name "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx" is too long
+SELECT hone.create_feed('bad_feed')|42710|feed "bad_feed" already exists
+SELECT hone.add_feed_source(NULL, 'bad_t', 't', 'at', 'name')|22004|feed must not be null
+SELECT hone.add_feed_source('', 'bad_t', 't', 'at', 'name')|42704|feed "" does not exist
+SELECT hone.add_feed_source('nowhere', 'bad_t', 't', 'at', 'name')|42704|feed "nowhere" does not exist
+SELECT hone.add_feed_source('bad_feed', NULL, 't', 'at', 'name')|22004|relation must not be null
+SELECT hone.add_feed_source('bad_feed', 0::regclass, 't', 'at', 'name')|42P01|relation with OID 0 does not exist
+SELECT hone.add_feed_source('bad_feed', 4000000000::oid::regclass, 't', 'at', 'name')|42P01|relation with OID 4000000000 does not exist
+SELECT hone.add_feed_source('bad_feed', 'bad_t_pkey', 't', 'at', 'name')|42809|relation "bad_t_pkey" is not a table or view
+SELECT hone.add_feed_source('bad_feed', 'bad_t', NULL, 'at', 'name')|22004|type must not be null
+SELECT hone.add_feed_source('bad_feed', 'bad_t', '', 'at', 'name')|22023|type must not be empty
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', NULL, 'name')|22004|time_column must not be null
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', '', 'name')|42703|time_column "" of relation "bad_t" does not exist
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'nope', 'name')|42703|time_column "nope" of relation "bad_t" does not exist
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'n', 'name')|42804|time_column "n" of relation "bad_t" is of type integer
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', NULL)|22004|title must not be null
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', '')|22023|title must not be empty
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'nope')|42703|column "nope" does not exist
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name; DROP TABLE bad_t')|42601|syntax error at or near ";"
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name) FROM bad_t; --')|42601|syntax error at or near ")"
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name', '')|22023|description must not be empty
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name', 'count(*)')|42803|description must not contain an aggregate function
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name', NULL, '(SELECT 1)')|0A000|severity must not contain a subquery
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name', NULL, NULL, 'n')|42804|argument of filter must be type boolean, not type integer
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name', NULL, NULL, '')|22023|filter must not be empty
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name', NULL, NULL, NULL, 'Mars')|22023|time_zone must be null for time_column "at" of relation "bad_t"
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name', NULL, NULL, NULL, '')|22023|time_zone must be null for time_column "at" of relation "bad_t"
+SELECT hone.add_feed_source('bad_feed', 'bad_t', 't', 'at', 'name', NULL, NULL, NULL, 'UTC')|22023|time_zone must be null for time_column "at" of relation "bad_t"
+SELECT hone.add_feed_source('bad_feed', 'pg_class', 't', 'relname', 'relname')|42804|time_column "relname" of relation "pg_class" is of type name
+SELECT hone.build_feed(NULL)|22004|feed must not be null
+SELECT hone.build_feed('')|42704|feed "" does not exist
+SELECT hone.build_feed('nowhere')|42704|feed "nowhere" does not exist
+SELECT hone.build_feed('bad_feed')|55000|feed "bad_feed" has no source
+SELECT * FROM hone.refresh_feed(NULL)|22004|feed must not be null
+SELECT * FROM hone.refresh_feed('nowhere')|42704|feed "nowhere" does not exist
+SELECT * FROM hone.refresh_feed('bad_feed')|55000|feed "bad_feed" has not been built
+SELECT * FROM hone.refresh_feed('bad_feed', NULL)|22004|full must not be null
+SELECT * FROM hone.refresh_feed('nowhere', NULL)|22004|full must not be null
+SELECT * FROM hone.verify_feed(NULL)|22004|feed must not be null
+SELECT * FROM hone.verify_feed('nowhere')|42704|feed "nowhere" does not exist
+SELECT * FROM hone.verify_feed('bad_feed')|55000|feed "bad_feed" has not been built
+SELECT hone.feed_failed(NULL, 'x')|22004|feed must not be null
+SELECT hone.feed_failed('nowhere', 'x')|42704|feed "nowhere" does not exist
+SELECT * FROM hone.refresh_recent_activities()|42704|feed "recent_activities" does not exist
+SELECT hone.drop_feed(NULL)|22004|feed must not be null
+SELECT hone.drop_feed('')|42704|feed "" does not exist
+SELECT hone.drop_feed('nowhere')|42704|feed "nowhere" does not exist
+SELECT hone.cron_job_name(NULL)|\N|1
+SELECT hone.cron_job_name('')|\N|1
+\.
+
+SELECT is((SELECT string_agg(p.oid::regprocedure::text, ', ' ORDER BY 1) FROM pg_proc p
+           WHERE p.pronamespace = 'hone'::regnamespace AND p.pronargs > 0
+             AND NOT EXISTS (SELECT FROM bad WHERE position('hone.' || p.proname || '(' IN call) > 0)),
+          NULL, 'every routine with arguments is asked');
+
+CREATE FUNCTION pg_temp.answer(call text, OUT state text, OUT says text) LANGUAGE plpgsql AS $$
+DECLARE
+	n bigint;
+BEGIN
+	EXECUTE call;
+	GET DIAGNOSTICS n = ROW_COUNT;
+	says := CASE WHEN call LIKE 'CALL%' THEN 'called' ELSE n::text END;
+EXCEPTION WHEN OTHERS THEN
+	GET STACKED DIAGNOSTICS state = RETURNED_SQLSTATE, says = MESSAGE_TEXT;
+END $$;
+
+-- All that a call could change: every table of the extension, and the relations.
+CREATE FUNCTION pg_temp.everything() RETURNS text LANGUAGE sql AS $$
+	SELECT md5(string_agg(c.relname || ':' || c.relfilenode || ':' ||
+	           CASE WHEN c.relnamespace = 'hone'::regnamespace AND c.relkind = 'r'
+	                THEN query_to_xml(format('SELECT count(*) FROM hone.%I', c.relname), true, false, '')::text
+	                ELSE '' END, ',' ORDER BY c.oid))
+	FROM pg_class c
+	WHERE c.relnamespace IN ('hone'::regnamespace, 'public'::regnamespace)
+	  -- what the collector writes meanwhile, and what it numbers
+	  AND c.relkind <> 'S'
+	  AND c.relname !~ '^(collector|query|sample|slow|workload|round|advisor_run|run)'
+$$;
+CREATE TEMP TABLE bad_before AS SELECT pg_temp.everything() AS state;
+
+SELECT is(ARRAY[a.state, a.says], ARRAY[b.state, b.says], b.call)
+FROM (SELECT * FROM bad ORDER BY id) b, LATERAL pg_temp.answer(b.call) a;
+
+SELECT is(pg_temp.everything(), (SELECT state FROM bad_before), 'and nothing was changed');
+SELECT is((SELECT count(*) FROM bad WHERE state ~ '^XX'), 0::bigint, 'no internal error is expected');
+
+SELECT hone.drop_feed('bad_feed') \g /dev/null
+DROP TABLE bad_t;
+SELECT * FROM finish();
