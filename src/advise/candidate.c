@@ -297,18 +297,6 @@ hone_advise_candidate_columns(const HoneCandidate *c)
 	return columns;
 }
 
-/* The keys, to be named in a sentence. */
-char *
-hone_advise_column_list(const HoneCandidate *c)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	for (int i = 0; i < c->nkeys; i++)
-		appendStringInfo(&buf, "%s%s", i > 0 ? ", " : "", c->keys[i].sql);
-	return buf.data;
-}
-
 /* Table and columns, cut to fit, free in the table's schema and in the list. */
 char *
 hone_advise_index_name(HoneRun *run pg_attribute_unused(), const HoneCandidate *c, List *taken)

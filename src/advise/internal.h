@@ -267,7 +267,6 @@ extern HoneCandidate *hone_advise_propose(HoneRun *run, HoneCandidate *c);
 extern HoneCandidate *hone_advise_propose_keys(HoneRun *run, Oid relid,
 											   const HoneKey *keys, int nkeys);
 extern Bitmapset *hone_advise_candidate_columns(const HoneCandidate *c);
-extern char *hone_advise_column_list(const HoneCandidate *c);
 extern char *hone_advise_index_name(HoneRun *run, const HoneCandidate *c, List *taken);
 
 extern void hone_advise_note(HoneRun *run, HoneStatement *st, HoneCandidate *c);
@@ -297,7 +296,6 @@ extern List *hone_advise_moves(HoneRun *run);
 
 /* in search.c */
 extern void hone_advise_search(HoneRun *run, List *moves);
-extern double hone_advise_objective(HoneRun *run, Bitmapset *set);
 
 /* in write_cost.c */
 extern double hone_advise_write_cost(HoneRun *run, const HoneCandidate *c);

@@ -75,8 +75,8 @@ suffers(HoneStatement *st, HonePrice *price)
 }
 
 /* Infinite when a statement would suffer too much. */
-double
-hone_advise_objective(HoneRun *run, Bitmapset *set)
+static double
+objective(HoneRun *run, Bitmapset *set)
 {
 	double		cost = keeping_cost(run, set);
 
@@ -185,7 +185,7 @@ greedy(HoneRun *run, List *moves, Bitmapset *start, double power)
 static Bitmapset *
 clean(HoneRun *run, Bitmapset *set)
 {
-	double		now = hone_advise_objective(run, set);
+	double		now = objective(run, set);
 
 	for (;;)
 	{
@@ -196,7 +196,7 @@ clean(HoneRun *run, Bitmapset *set)
 		CHECK_FOR_INTERRUPTS();
 		while ((i = bms_next_member(set, i)) >= 0)
 		{
-			double		without = hone_advise_objective(run, bms_del_member(bms_copy(set), i));
+			double		without = objective(run, bms_del_member(bms_copy(set), i));
 
 			if (without <= best)
 			{
@@ -235,7 +235,7 @@ may_replace(HoneRun *run, Bitmapset *all, HoneCandidate *out, HoneCandidate *in)
 static Bitmapset *
 exchange(HoneRun *run, Bitmapset *set, Bitmapset *all)
 {
-	double		now = hone_advise_objective(run, set);
+	double		now = objective(run, set);
 	bool		changed = true;
 
 	for (int round = 0; changed && round < 3; round++)
@@ -262,7 +262,7 @@ exchange(HoneRun *run, Bitmapset *set, Bitmapset *all)
 				tried = bms_add_member(bms_copy(rest), in);
 				if (!fits(run, tried))
 					continue;
-				cost = hone_advise_objective(run, tried);
+				cost = objective(run, tried);
 				if (cost < best)
 				{
 					best = cost;
@@ -336,7 +336,7 @@ is_plainer(HoneRun *run, HoneCandidate *a, HoneCandidate *b)
 static Bitmapset *
 settle(HoneRun *run, Bitmapset *set, Bitmapset *all)
 {
-	double		limit = hone_advise_objective(run, set) + PRICE_PER_INDEX * run->improvable;
+	double		limit = objective(run, set) + PRICE_PER_INDEX * run->improvable;
 	int			i = -1;
 
 	while ((i = bms_next_member(set, i)) >= 0)
@@ -352,7 +352,7 @@ settle(HoneRun *run, Bitmapset *set, Bitmapset *all)
 				!is_plainer(run, run->candidates[k], run->candidates[best < 0 ? i : best]))
 				continue;
 			tried = bms_add_member(bms_del_member(bms_copy(set), i), k);
-			if (fits(run, tried) && hone_advise_objective(run, tried) <= limit)
+			if (fits(run, tried) && objective(run, tried) <= limit)
 				best = k;
 		}
 		if (best >= 0)
@@ -438,7 +438,7 @@ hone_advise_search(HoneRun *run, List *moves)
 	MemoryContext old = MemoryContextSwitchTo(run->memory);
 	Bitmapset  *best = NULL;
 	Bitmapset  *all = NULL;
-	double		best_cost = hone_advise_objective(run, NULL);	/* no index yet: no price */
+	double		best_cost = objective(run, NULL);	/* no index yet: no price */
 	ListCell   *lc;
 
 	run->improvable = improvable(run);
@@ -447,7 +447,7 @@ hone_advise_search(HoneRun *run, List *moves)
 	for (int i = 0; i < (int) lengthof(powers); i++)
 	{
 		Bitmapset  *set = clean(run, greedy(run, moves, NULL, powers[i]));
-		double		cost = hone_advise_objective(run, set);
+		double		cost = objective(run, set);
 
 		if (cost < best_cost)
 		{
@@ -458,7 +458,7 @@ hone_advise_search(HoneRun *run, List *moves)
 	for (int round = 0; round < 3; round++)
 	{
 		Bitmapset  *set = clean(run, greedy(run, moves, exchange(run, best, all), 0.5));
-		double		cost = hone_advise_objective(run, set);
+		double		cost = objective(run, set);
 
 		if (!(cost < best_cost))
 			break;

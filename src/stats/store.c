@@ -191,8 +191,8 @@ find_slot(int p, uint32 hash, const HoneQueryKey *key)
 	return NULL;
 }
 
-void
-hone_counters_add(HoneCounters *to, const HoneCounters *from)
+static void
+add_counters(HoneCounters *to, const HoneCounters *from)
 {
 	to->calls += from->calls;
 	to->errors += from->errors;
@@ -213,7 +213,7 @@ hone_counters_add(HoneCounters *to, const HoneCounters *from)
 static void
 add_to_other(HoneStatsRow *other, const HoneStatsRow *row)
 {
-	hone_counters_add(&other->counters, &row->counters);
+	add_counters(&other->counters, &row->counters);
 	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
 		other->histogram[i] += row->histogram[i];
 	if (other->first_seen == 0 || row->first_seen < other->first_seen)
@@ -319,7 +319,7 @@ hone_stats_store_add(const HoneBatch *batch)
 	else
 		slot->usage = (uint8) Min(slot->usage + worth(batch), MAX_USAGE);
 
-	hone_counters_add(&slot->row.counters, &batch->counters);
+	add_counters(&slot->row.counters, &batch->counters);
 	for (int i = 0; i < HONE_BATCH_BUCKETS; i++)
 	{
 		if (batch->count[i] > 0)

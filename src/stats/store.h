@@ -69,7 +69,6 @@ extern void hone_stats_store_read(void (*row) (const HoneStatsRow *row, void *ar
 extern int64 hone_stats_store_remove(Oid userid, Oid dbid, uint64 queryid);
 extern int	hone_stats_store_limit(void);
 extern void hone_stats_store_info(HoneStatsInfo *info);
-extern void hone_counters_add(HoneCounters *to, const HoneCounters *from);
 
 /* in pending.c */
 extern const HoneShmemPart hone_stats_pending_part;

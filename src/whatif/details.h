@@ -67,7 +67,6 @@ typedef struct HoneIndexDetails
  */
 extern void hone_whatif_push(const HoneConfiguration *configuration);
 extern void hone_whatif_pop(void);
-extern void hone_whatif_count_call(void);
 extern void hone_whatif_keep_stats(HeapTuple tuple);
 
 /* plan.c: errors between the two belong to this text. */
@@ -85,7 +84,6 @@ extern char *hone_whatif_definition(const HoneIndex *index, const int *keys);
 
 /* size.c: hone_whatif_estimate_size fills the sizes of places and index. */
 extern void hone_whatif_estimate_size(HoneIndex *index);
-extern RelOptInfo *hone_whatif_lone_relation(Oid relid, PlannerInfo **root_out);
 
 /* gin.c */
 extern void hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *place,

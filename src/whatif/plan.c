@@ -180,7 +180,6 @@ hone_whatif_plan(Query *query, const char *statement, ParamListInfo params,
 	hone_whatif_push(configuration ? configuration : &nothing);
 	PG_TRY();
 	{
-		hone_whatif_count_call();
 		plan = planner(copyObject(query), statement, CURSOR_OPT_PARALLEL_OK, params);
 	}
 	PG_FINALLY();

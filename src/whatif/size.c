@@ -37,8 +37,8 @@
 #define PAGE_ROOM ((double) (BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(BTPageOpaqueData))))
 
 /* A planner's view of one table and nothing else. */
-RelOptInfo *
-hone_whatif_lone_relation(Oid relid, PlannerInfo **root_out)
+static RelOptInfo *
+lone_relation(Oid relid, PlannerInfo **root_out)
 {
 	Query	   *query = makeNode(Query);
 	PlannerGlobal *glob = makeNode(PlannerGlobal);
@@ -502,7 +502,7 @@ static void
 count_rows(HoneIndexPlace *place)
 {
 	PlannerInfo *root;
-	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
+	RelOptInfo *rel = lone_relation(place->relid, &root);
 
 	place->rel_tuples = rel->tuples;
 }
@@ -511,7 +511,7 @@ static void
 estimate_place(const HoneIndex *index, HoneIndexPlace *place)
 {
 	PlannerInfo *root;
-	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
+	RelOptInfo *rel = lone_relation(place->relid, &root);
 	List	   *columns = hone_whatif_index_columns(place, index->ncolumns, 1);
 
 	place->tuples = place->rel_tuples;

@@ -42,8 +42,6 @@ typedef struct InEffect
 static InEffect in_effect[MAX_NESTED];
 static int	nested = 0;
 
-static uint64 planner_calls = 0;
-
 static planner_hook_type prev_planner = NULL;
 static get_relation_info_hook_type prev_get_relation_info = NULL;
 static get_index_stats_hook_type prev_get_index_stats = NULL;
@@ -232,19 +230,6 @@ forget_at_subabort(SubXactEvent event,
 	while (nested > 0 &&
 		   in_effect[nested - 1].xact_level >= GetCurrentTransactionNestLevel())
 		nested--;
-}
-
-/* Planner calls made in this backend since it started. */
-uint64
-hone_whatif_planner_calls(void)
-{
-	return planner_calls;
-}
-
-void
-hone_whatif_count_call(void)
-{
-	planner_calls++;
 }
 
 void

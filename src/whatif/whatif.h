@@ -118,7 +118,4 @@ extern char *hone_whatif_explain(PlannedStmt *plan, const char *statement,
 								 ParamListInfo params,
 								 const HoneConfiguration *configuration);
 
-/* Planner calls made in this backend since it started. */
-extern uint64 hone_whatif_planner_calls(void);
-
 #endif							/* HONE_WHATIF_H */
