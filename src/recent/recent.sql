@@ -127,6 +127,11 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 BEGIN
+	-- Noting the failure of each feed would fail, and hide why.
+	IF pg_is_in_recovery() THEN
+		RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
+			MESSAGE = 'cannot execute hone.refresh_feeds() during recovery';
+	END IF;
 	FOR feed IN
 		SELECT s.feed FROM hone.feed_status s
 		WHERE s.mode = 'stored' AND pg_has_role(s.owner, 'USAGE')
