@@ -17,6 +17,7 @@
 #include <math.h>
 
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "utils/float.h"
 
 #include "advise/internal.h"
@@ -409,10 +410,17 @@ verify(HoneRun *run, Bitmapset **set)
 	return true;
 }
 
-/* What could be saved if indexes cost nothing. */
+/*
+ * What could be saved if indexes cost nothing: the measure of what an index must
+ * gain. Not less than a tenth of the workload's cost, because what is left when
+ * the large gains are taken would otherwise seem large again, run after run;
+ * and not the whole of it, because one statement that no index helps would
+ * hide the others.
+ */
 static double
 improvable(HoneRun *run)
 {
+	double		saved = 0;
 	double		total = 0;
 
 	for (int i = 0; i < run->nstatements; i++)
@@ -425,9 +433,58 @@ improvable(HoneRun *run)
 			continue;
 		foreach(lc, st->prices)
 			best = Min(best, ((HonePrice *) lfirst(lc))->cost);
-		total += st->weight * (st->base_cost - best);
+		saved += st->weight * (st->base_cost - best);
+		total += st->weight * st->base_cost;
 	}
-	return total;
+	return Max(saved, 0.1 * total);
+}
+
+/*
+ * Does an index save next to nothing each time: less than two pages, and less
+ * than half of what the statement costs without it? Such as one beside the
+ * primary key that only spares the visit to the table.
+ */
+static bool
+is_petty(HoneRun *run, Bitmapset *set, int i)
+{
+	Bitmapset  *rest = bms_del_member(bms_copy(set), i);
+	double		saved = 0;
+	double		before = 0;
+	double		calls = 0;
+
+	for (int s = 0; s < run->nstatements; s++)
+	{
+		HoneStatement *st = run->statements[s];
+		HonePrice  *with;
+		HonePrice  *without;
+
+		if (st->failure || st->weight <= 0 || !bms_is_member(i, st->relevant))
+			continue;
+		with = hone_advise_price(run, st, set);
+		without = hone_advise_price(run, st, rest);
+		if (with == NULL || without == NULL || with->cost >= without->cost)
+			continue;
+		saved += st->calls * (without->cost - with->cost);
+		before += st->calls * without->cost;
+		calls += st->calls;
+	}
+	return calls > 0 && saved < 2 * random_page_cost * calls && saved < 0.5 * before;
+}
+
+static bool
+drop_petty(HoneRun *run, Bitmapset **set)
+{
+	int			i = -1;
+
+	while ((i = bms_next_member(*set, i)) >= 0)
+	{
+		if (!is_petty(run, *set, i))
+			continue;
+		run->candidates[i]->rejection = "it would save less than two pages a call";
+		*set = bms_del_member(bms_copy(*set), i);
+		return true;
+	}
+	return false;
 }
 
 /* Fill in run->chosen and each touched statement's final price. */
@@ -466,7 +523,7 @@ hone_advise_search(HoneRun *run, List *moves)
 		best_cost = cost;
 	}
 	best = settle(run, best, all);
-	while (!verify(run, &best))
+	while (!verify(run, &best) || drop_petty(run, &best))
 		CHECK_FOR_INTERRUPTS();
 	run->chosen = best;
 	MemoryContextSwitchTo(old);
