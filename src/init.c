@@ -39,6 +39,7 @@ _PG_init(void)
 	hone_workload_init();
 	hone_slowlog_init();
 	hone_jobs_init();
+	hone_jobs_register_tick(hone_stats_drain);
 
 	hone_probe_init();
 	hone_whatif_init();

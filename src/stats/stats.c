@@ -22,7 +22,6 @@
 #include "base/compat.h"
 #include "base/owner.h"
 #include "base/shmem.h"
-#include "jobs/jobs.h"
 #include "stats/stats.h"
 #include "stats/store.h"
 
@@ -42,7 +41,6 @@ hone_stats_init(void)
 	hone_shmem_register(&hone_stats_store_part);
 	hone_shmem_register(&hone_stats_pending_part);
 	hone_shmem_register(&hone_stats_text_part);
-	hone_jobs_register_tick(hone_stats_drain);
 }
 
 static double

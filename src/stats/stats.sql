@@ -95,42 +95,52 @@ CREATE INDEX ON hone.query_history_store (last_seen);
 COMMENT ON TABLE hone.query_history_store IS 'Durable copy of this database''s query statistics';
 
 CREATE FUNCTION hone.collect_query_stats() RETURNS bigint
-LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-WITH current AS (
-    SELECT s.* FROM hone.query_stats_memory() s
-    WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-), written AS (
-    INSERT INTO hone.query_history_store AS h
-    SELECT userid, queryid, toplevel, first_seen, last_seen, command, query,
-           calls, errors, cancels, rows, total_exec_ms, min_exec_ms, max_exec_ms,
-           stddev_exec_ms, p50_ms, p95_ms, p99_ms, plans, total_plan_ms,
-           shared_blks_hit, shared_blks_read, temp_blks_written, wal_bytes,
-           buckets, counts
-    FROM current c
-    -- A minute's delay is what a crash may lose; writing a busy query's row
-    -- more often than that would only cost WAL.
-    WHERE NOT EXISTS (SELECT FROM hone.query_history_store k
-                      WHERE (k.queryid, k.userid, k.toplevel, k.first_seen)
-                            = (c.queryid, c.userid, c.toplevel, c.first_seen)
-                        AND (k.last_seen >= c.last_seen
-                             OR k.last_seen > now() - interval '1 minute'))
-    ON CONFLICT (queryid, userid, toplevel, first_seen) DO UPDATE
-    SET last_seen = excluded.last_seen, query = coalesce(excluded.query, h.query),
-        calls = excluded.calls, errors = excluded.errors, cancels = excluded.cancels,
-        rows = excluded.rows, total_exec_ms = excluded.total_exec_ms,
-        min_exec_ms = excluded.min_exec_ms, max_exec_ms = excluded.max_exec_ms,
-        stddev_exec_ms = excluded.stddev_exec_ms, p50_ms = excluded.p50_ms,
-        p95_ms = excluded.p95_ms, p99_ms = excluded.p99_ms, plans = excluded.plans,
-        total_plan_ms = excluded.total_plan_ms,
-        shared_blks_hit = excluded.shared_blks_hit,
-        shared_blks_read = excluded.shared_blks_read,
-        temp_blks_written = excluded.temp_blks_written,
-        wal_bytes = excluded.wal_bytes,
-        buckets = excluded.buckets, counts = excluded.counts
-    RETURNING 1)
-SELECT count(*) FROM written
+#variable_conflict use_column
+DECLARE
+    written_rows bigint;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RETURN 0;               -- there is nothing to write to
+    END IF;
+
+    WITH current AS (
+        SELECT s.* FROM hone.query_stats_memory() s
+        WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+    ), written AS (
+        INSERT INTO hone.query_history_store AS h
+        SELECT userid, queryid, toplevel, first_seen, last_seen, command, query,
+               calls, errors, cancels, rows, total_exec_ms, min_exec_ms, max_exec_ms,
+               stddev_exec_ms, p50_ms, p95_ms, p99_ms, plans, total_plan_ms,
+               shared_blks_hit, shared_blks_read, temp_blks_written, wal_bytes,
+               buckets, counts
+        FROM current c
+        -- A minute's delay is what a crash may lose; writing a busy query's row
+        -- more often than that would only cost WAL.
+        WHERE NOT EXISTS (SELECT FROM hone.query_history_store k
+                          WHERE (k.queryid, k.userid, k.toplevel, k.first_seen)
+                                = (c.queryid, c.userid, c.toplevel, c.first_seen)
+                            AND (k.last_seen >= c.last_seen
+                                 OR k.last_seen > now() - interval '1 minute'))
+        ON CONFLICT (queryid, userid, toplevel, first_seen) DO UPDATE
+        SET last_seen = excluded.last_seen, query = coalesce(excluded.query, h.query),
+            calls = excluded.calls, errors = excluded.errors, cancels = excluded.cancels,
+            rows = excluded.rows, total_exec_ms = excluded.total_exec_ms,
+            min_exec_ms = excluded.min_exec_ms, max_exec_ms = excluded.max_exec_ms,
+            stddev_exec_ms = excluded.stddev_exec_ms, p50_ms = excluded.p50_ms,
+            p95_ms = excluded.p95_ms, p99_ms = excluded.p99_ms, plans = excluded.plans,
+            total_plan_ms = excluded.total_plan_ms,
+            shared_blks_hit = excluded.shared_blks_hit,
+            shared_blks_read = excluded.shared_blks_read,
+            temp_blks_written = excluded.temp_blks_written,
+            wal_bytes = excluded.wal_bytes,
+            buckets = excluded.buckets, counts = excluded.counts
+        RETURNING 1)
+    SELECT count(*) INTO written_rows FROM written;
+    RETURN written_rows;
+END
 $$;
 COMMENT ON FUNCTION hone.collect_query_stats() IS
 'Makes this database''s query statistics durable; returns the number of rows written';
