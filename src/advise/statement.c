@@ -10,6 +10,10 @@
  * the statement leave the run with the reason, unless the run is strict (the
  * caller's own statements), when it is raised with the statement's number.
  * Cancels and shutdowns are always raised.
+ *
+ * Planning folds immutable functions, and those of a role whose statement was
+ * captured can take as long as it likes, while the caller's snapshot holds up
+ * vacuum. So each piece of work on a captured statement has a limit of time.
  */
 #include "postgres.h"
 
@@ -25,10 +29,64 @@
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 #include "utils/syscache.h"
+#include "utils/timeout.h"
 
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
+
+/* Of pg_hone.advisor_time_limit, for one piece of work; but not below. */
+#define WORK_SHARE 4
+#define MIN_WORK_MS 1000
+
+static volatile sig_atomic_t took_too_long = false;
+
+/* A function that is folded may call the advisor: the outermost clock counts. */
+static int	clocks = 0;
+
+/* In a signal handler: what a cancel request does. */
+static void
+cancel_work(void)
+{
+	took_too_long = true;
+	InterruptPending = true;
+	QueryCancelPending = true;
+}
+
+static TimeoutId
+work_timeout(void)
+{
+	static TimeoutId id = MAX_TIMEOUTS;
+
+	if (id == MAX_TIMEOUTS)
+		id = RegisterTimeout(USER_TIMEOUT, cancel_work);
+	return id;
+}
+
+static void
+start_clock(const HoneStatement *st)
+{
+	if (st->as_caller || clocks++ > 0)
+		return;
+	took_too_long = false;
+	enable_timeout_after(work_timeout(),
+						 Max(hone_advise_time_limit / WORK_SHARE, MIN_WORK_MS));
+}
+
+/*
+ * True when the time was up. A cancel of our own that nobody has noticed yet
+ * must not hit what comes next; whoever else asks for one meanwhile asks again.
+ */
+static bool
+stop_clock(const HoneStatement *st)
+{
+	if (st->as_caller || --clocks > 0)
+		return false;
+	disable_timeout(work_timeout(), false);
+	if (took_too_long)
+		QueryCancelPending = false;
+	return took_too_long;
+}
 
 static void
 statement_error_callback(void *arg)
@@ -101,14 +159,17 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 	BeginInternalSubTransaction(NULL);
 	MemoryContextReset(run->scratch);
 	MemoryContextSwitchTo(run->scratch);
+	start_clock(st);
 	PG_TRY();
 	{
 		analyze_and_work(run, st, work, arg);
+		(void) stop_clock(st);
 		RollbackAndReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
 		ErrorData  *edata;
+		bool		late = stop_clock(st);
 
 		(void) hone_advise_read_end();
 		MemoryContextSwitchTo(run->memory);
@@ -117,7 +178,9 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 		RollbackAndReleaseCurrentSubTransaction();
 		error_context_stack = callback.previous;
 		CurrentResourceOwner = owner;
-		if (run->strict || edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		if (late && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)
+			edata->message = pstrdup("planning it takes too long");
+		else if (run->strict || edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 			ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION ||
 			edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY)
 		{

@@ -77,7 +77,7 @@ hone_params_init(void)
 
 	DefineCustomBoolVariable("pg_hone.capture_parameters",
 							 "Keeps parameter values in samples and in the slow log.",
-							 "Without them a statement with parameters can not be planned again.",
+							 "Without them a statement with parameters can not be planned again, and its plan is not kept.",
 							 &hone_capture_parameters,
 							 true,
 							 PGC_SUSET,

@@ -203,6 +203,11 @@ plan_of(const HoneExecution *execution)
 
 	if (execution->query_desc == NULL || execution->exec_ns < slow_plan_ns)
 		return NULL;
+
+	/* A custom plan's conditions have the values in place of the parameters. */
+	if (!hone_capture_parameters && execution->params != NULL &&
+		execution->params->numParams > 0)
+		return NULL;
 	plan = hone_slow_plan(execution->query_desc);
 	if (plan == NULL || strlen(plan) > (Size) max_plan_length)
 	{

@@ -497,6 +497,26 @@ estimate_btree(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
 	btree_pages(index, place, bytes, key);
 }
 
+#define HIDDEN_SELECTIVITY 0.1
+
+/*
+ * Part of the rows that belong in the index. Leakproof operators may look into
+ * statistics even under row security; but nothing stands beside the predicate
+ * here to blur the answer, which would be how many rows, hidden ones included,
+ * have a value. So it is a constant then.
+ */
+static double
+predicate_selectivity(const HoneIndex *index, const HoneIndexPlace *place,
+					  PlannerInfo *root)
+{
+	if (place->predicate == NIL)
+		return 1;
+	if (check_enable_rls(place->relid, InvalidOid, true) == RLS_ENABLED ||
+		check_enable_rls(index->relid, InvalidOid, true) == RLS_ENABLED)
+		return HIDDEN_SELECTIVITY;
+	return clauselist_selectivity(root, place->predicate, 0, JOIN_INNER, NULL);
+}
+
 /* Rows first: the sample of expressions wants to know them. */
 static void
 count_rows(HoneIndexPlace *place)
@@ -514,10 +534,7 @@ estimate_place(const HoneIndex *index, HoneIndexPlace *place)
 	RelOptInfo *rel = lone_relation(place->relid, &root);
 	List	   *columns = hone_whatif_index_columns(place, index->ncolumns, 1);
 
-	place->tuples = place->rel_tuples;
-	if (place->predicate != NIL)
-		place->tuples *= clauselist_selectivity(root, place->predicate, 0,
-												JOIN_INNER, NULL);
+	place->tuples = place->rel_tuples * predicate_selectivity(index, place, root);
 	if (index->amoid == GIN_AM_OID)
 		hone_whatif_estimate_gin(index, place, rel, columns);
 	else
