@@ -14,6 +14,10 @@ SELECT 'tag5' AS stats_text, '日本語', U&'\0041', now() > '-infinity';
 SET pg_hone.max_query_length = 64;
 SELECT 'tag6' AS stats_text, 'aaaaaaaaaaaaaaaaaaaaaaaaaaa' || 'bbbbbbbbbbbbbbbbbbbbbbbbbbbbbb' AS "日本語日本語日本語日本語" WHERE false;
 RESET pg_hone.max_query_length;
+SET compute_query_id = off;
+SELECT 'tag7' AS stats_text, current_date IS NULL;
+SHOW compute_query_id;
+RESET compute_query_id;
 
 SELECT query FROM hone.query_stats WHERE query LIKE '%stats\_text%' AND calls > 0
 ORDER BY query COLLATE "C";

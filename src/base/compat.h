@@ -81,16 +81,32 @@ hone_now_ns(void)
 	PortalRun(portal, count, top, true, dest, altdest, qc)
 #endif
 
-/* 16 lost JumbleQuery's query text. */
+/*
+ * For when compute_query_id is off, which JumbleQuery asserts it is not. 16
+ * lost its query text.
+ */
 static inline JumbleState *
 hone_jumble_query(Query *query, const char *query_text)
 {
+	JumbleState *state = NULL;
+	int			setting = compute_query_id;
+
+	compute_query_id = COMPUTE_QUERY_ID_ON;
+	PG_TRY();
+	{
 #if PG_VERSION_NUM >= 160000
-	(void) query_text;
-	return JumbleQuery(query);
+		(void) query_text;
+		state = JumbleQuery(query);
 #else
-	return JumbleQuery(query, query_text);
+		state = JumbleQuery(query, query_text);
 #endif
+	}
+	PG_FINALLY();
+	{
+		compute_query_id = setting;
+	}
+	PG_END_TRY();
+	return state;
 }
 
 /*
