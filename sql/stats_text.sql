@@ -26,7 +26,10 @@ ORDER BY query COLLATE "C";
 SELECT 'x' AS stats_text, current_user IS NULL;
 CREATE ROLE regress_hone_stats PASSWORD 'secret123';
 ALTER ROLE regress_hone_stats PASSWORD 'secret456';
+COPY (SELECT a FROM generate_series(1, 3) a) TO PROGRAM 'cat > /dev/null # secret789';
+DO $do$ BEGIN EXECUTE 'SELECT 1' ; PERFORM 'secret000' IS NULL; END $do$;
 SELECT count(*) FROM hone.query_stats WHERE query LIKE '%secret%' AND query NOT LIKE '%query\_stats%';
+SELECT count(*) FROM hone.slow_queries WHERE query LIKE '%secret%';
 SELECT query, calls FROM hone.query_stats WHERE command IN ('CREATE ROLE', 'ALTER ROLE') ORDER BY 1;
 
 -- another role sees the figures, not the texts

@@ -100,6 +100,12 @@ static int	max_frames = 0;
 
 static int	nesting = 0;
 
+/*
+ * The source text of the utility statement at work whose text must not be kept:
+ * a query inside it (COPY (SELECT ...) TO PROGRAM '...') has the same one.
+ */
+static const char *unsafe_text = NULL;
+
 /* The planning that has just happened, for the execution that follows it. */
 static uint64 planned_queryid = 0;
 static uint64 planned_ns = 0;
@@ -308,7 +314,7 @@ fill_execution(HoneExecution *execution, const Frame *frame, const QueryDesc *qu
 	execution->rows = frame->rows;
 	execution->usage = frame->usage;
 	execution->params = query_desc->params;
-	execution->text_is_safe = true;
+	execution->text_is_safe = query_desc->sourceText != unsafe_text || unsafe_text == NULL;
 	set_text(execution, query_desc->sourceText,
 			 query_desc->plannedstmt->stmt_location,
 			 query_desc->plannedstmt->stmt_len);
@@ -379,7 +385,7 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	if (prev_post_parse_analyze)
 		prev_post_parse_analyze(pstate, query, jstate);
 
-	if (!tracking() || query->utilityStmt != NULL || text == NULL)
+	if (!tracking() || query->utilityStmt != NULL || text == NULL || text == unsafe_text)
 		return;
 	if (query->queryId == 0)
 	{
@@ -683,6 +689,7 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 					 ProcessUtilityContext context, ParamListInfo params,
 					 QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
+	const char *outer_unsafe_text = unsafe_text;
 	HoneExecution execution;
 	HoneUsage	before;
 	uint64		start;
@@ -708,15 +715,19 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	read_usage(&before);
 	start = hone_now_ns();
 	nesting++;
+	if (!execution.text_is_safe)
+		unsafe_text = query_string;
 	PG_TRY();
 	{
 		call_ProcessUtility(pstmt, query_string, read_only_tree, context,
 							params, env, dest, qc);
 		nesting--;
+		unsafe_text = outer_unsafe_text;
 	}
 	PG_CATCH();
 	{
 		nesting--;
+		unsafe_text = outer_unsafe_text;
 		set_failure(&execution);
 		record_utility(&execution, start, &before);
 		PG_RE_THROW();

@@ -249,7 +249,8 @@ bring_text(const HoneExecution *execution)
 	int			length;
 	const char *text = hone_record_text(execution, &length);
 
-	if (execution->outcome == HONE_COMPLETED && execution->query_desc != NULL)
+	if (execution->outcome == HONE_COMPLETED && execution->query_desc != NULL &&
+		execution->text_is_safe)
 		hone_stats_remember_text(&execution->key, text, length, 0, NULL);
 }
 
