@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
@@ -213,6 +214,9 @@ hone_advise_reason(HoneRun *run, HoneCandidate *c)
 	else
 		appendStringInfoString(&buf, "; no write of the workload touches it");
 	appendStringInfoChar(&buf, '.');
+	if (get_rel_relkind(c->relid) == RELKIND_PARTITIONED_TABLE)
+		appendStringInfoString(&buf, " To be built by hand, as hone.apply_all() passes over partitioned tables:"
+							   " CONCURRENTLY on each partition, then on the parent, which takes them over.");
 	return buf.data;
 }
 

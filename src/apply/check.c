@@ -50,7 +50,8 @@ check_kind(Oid relid, const char *table_name, int elevel)
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot change indexes of partitioned table %s", table_name),
 				 errdetail("An index of a partitioned table cannot be built concurrently."),
-				 errhint("Create the index on each partition.")));
+				 errhint("Create the index CONCURRENTLY on each partition, then the one "
+						 "of the parent, which will take them over.")));
 		return false;
 	}
 	if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) ||

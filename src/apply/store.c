@@ -296,8 +296,14 @@ hone_apply_queue_revert(int64 recommendation_id)
 	" WHERE status OPERATOR(pg_catalog.=) 'proposed' AND run_id OPERATOR(pg_catalog.=)" \
 	" (SELECT pg_catalog.max(run_id) FROM hone.advisor_run_store" \
 	"  WHERE requested_by OPERATOR(pg_catalog.=) $1)" \
+	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c" \
+	"  WHERE c.oid OPERATOR(pg_catalog.=) relid AND c.relkind OPERATOR(pg_catalog.=) 'p')" \
 	" ORDER BY action OPERATOR(pg_catalog.=) 'drop', id LIMIT $2"
 
+/*
+ * The caller's proposals that can be carried out: not those on partitioned
+ * tables, which their reason says to build by hand.
+ */
 int64 *
 hone_apply_proposals(int64 limit, int *count)
 {
