@@ -64,7 +64,7 @@ __DATA__
 55000|00000|00000|SELECT * FROM hone.query_latency(1)
 55000|00000|00000|SELECT * FROM hone.query_stats_info
 55000|42501|00000|SELECT hone.reset_query_stats()
-55000|42501|25006|SELECT hone.collect_query_stats()
+55000|42501|00000|SELECT hone.collect_query_stats()
 55000|00000|00000|SELECT * FROM hone.slow_queries
 55000|00000|00000|SELECT * FROM hone.slow_queries_info
 00000|42501|00000|SELECT hone.retention()
