@@ -13,7 +13,8 @@
  * takes the partition's lock exclusively for a few hundred nanoseconds.
  *
  * When a partition is full, the CLOCK hand looks for a slot that was not used
- * since it last passed. The victim's figures are added to the partition's
+ * for a while: each passing takes away what the last use gave it, and a query
+ * called often is given more. The victim's figures are added to the partition's
  * "other" row, so the totals over all rows always equal what was executed.
  *
  * Locks: a partition's lock protects its slots, chains, hand and other row.
@@ -34,7 +35,7 @@
 #include "stats/store.h"
 
 #define NUM_PARTITIONS 64
-#define MAX_USAGE 12			/* of the CLOCK: rounds a busy slot survives */
+#define MAX_USAGE 20			/* of the CLOCK: rounds a busy slot survives */
 
 typedef struct StatsSlot
 {
@@ -286,7 +287,6 @@ insert_slot(int p, uint32 hash, const HoneBatch *batch)
 	slot->row.command = batch->command;
 	slot->row.counters.min_ns = PG_UINT64_MAX;
 	slot->row.first_seen = batch->last_seen;
-	slot->usage = 0;
 	slot->used = true;
 
 	chain = chain_of(p, hash);
@@ -297,11 +297,14 @@ insert_slot(int p, uint32 hash, const HoneBatch *batch)
 	return slot;
 }
 
-/* A batch of many calls says more for its query than one of few. */
-static int
-worth(const HoneBatch *batch)
+/*
+ * How many times the hand must pass a query that is not used any more: the more
+ * often it was called, the longer it stays.
+ */
+static uint8
+worth(const HoneStatsRow *row)
 {
-	return 1 + pg_leftmost_one_pos64(1 + (uint64) batch->counters.calls);
+	return (uint8) Min(pg_leftmost_one_pos64(1 + (uint64) row->counters.calls), MAX_USAGE);
 }
 
 /* Add a batch to its query's row, making the row if need be. */
@@ -316,10 +319,9 @@ hone_stats_store_add(const HoneBatch *batch)
 	slot = find_slot(p, hash, &batch->key);
 	if (slot == NULL)
 		slot = insert_slot(p, hash, batch);
-	else
-		slot->usage = (uint8) Min(slot->usage + worth(batch), MAX_USAGE);
 
 	add_counters(&slot->row.counters, &batch->counters);
+	slot->usage = worth(&slot->row);
 	for (int i = 0; i < HONE_BATCH_BUCKETS; i++)
 	{
 		if (batch->count[i] > 0)

@@ -59,7 +59,7 @@ $node->command_ok(
 is($node->safe_psql('postgres', 'SELECT sum(calls) FROM hone.query_stats'), 8002,
 	'no call of eight backends is lost');
 cmp_ok($node->safe_psql('postgres', q{
-SELECT sum(calls) FROM hone.query_stats WHERE query = 'SELECT $1 AS hot'}), '>=', 3900,
+SELECT sum(calls) FROM hone.query_stats WHERE query = 'SELECT $1 AS hot'}), '>=', 3000,
 	'the hot query keeps its row');
 
 # A crash: start again empty, and count again.
