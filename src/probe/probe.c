@@ -504,6 +504,13 @@ probe_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 	HoneUsage	before;
 	uint64		start;
 
+	/* Switched off, and nothing begun before that is still to be measured. */
+	if (!enabled && nframes == 0)
+	{
+		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
+		return;
+	}
+
 	read_usage(&before);
 	start = measured ? hone_now_ns() : 0;
 	nesting++;
@@ -544,9 +551,10 @@ probe_ExecutorFinish(QueryDesc *query_desc)
 	HoneUsage	before;
 	uint64		start;
 
-	/* What only reads has no AFTER triggers to run here. */
-	if (query_desc->operation == CMD_SELECT &&
-		!query_desc->plannedstmt->hasModifyingCTE)
+	/* What only reads has no AFTER triggers to run here; or capture is off. */
+	if ((!enabled && nframes == 0) ||
+		(query_desc->operation == CMD_SELECT &&
+		 !query_desc->plannedstmt->hasModifyingCTE))
 	{
 		call_ExecutorFinish(query_desc);
 		return;
