@@ -31,13 +31,55 @@ typedef enum HoneOutcome
 	HONE_CANCELLED				/* query_canceled and its timeouts */
 } HoneOutcome;
 
+/*
+ * What the server counted meanwhile. Up to wal_bytes in the order of core's
+ * BufferUsage and WalUsage, so that a compiler can copy and subtract in blocks.
+ */
 typedef struct HoneUsage
 {
 	int64		shared_blks_hit;
 	int64		shared_blks_read;
+	int64		shared_blks_dirtied;
+	int64		shared_blks_written;
+	int64		local_blks_hit;
+	int64		local_blks_read;
+	int64		local_blks_dirtied;
+	int64		local_blks_written;
+	int64		temp_blks_read;
 	int64		temp_blks_written;
+	int64		wal_records;
+	int64		wal_fpi;
 	int64		wal_bytes;
+	int64		read_ns;		/* 0 unless track_io_timing is on */
+	int64		write_ns;
 } HoneUsage;
+
+static inline void
+hone_usage_add(HoneUsage *to, const HoneUsage *from)
+{
+	int64	   *sum = (int64 *) to;
+	const int64 *term = (const int64 *) from;
+
+	for (int i = 0; i < (int) (sizeof(HoneUsage) / sizeof(int64)); i++)
+		sum[i] += term[i];
+}
+
+/* What a statement read of one table, or that it was its target. */
+typedef struct HoneTableRead
+{
+	Oid			relid;			/* of a partition, the partitioned table */
+	bool		is_target;		/* of INSERT, UPDATE, DELETE or MERGE */
+	int64		seq_rows;		/* by sequential scans */
+	int64		index_rows;		/* index entries and what bitmaps fetched */
+} HoneTableRead;
+
+/* Was the plan made for these values, or for any? */
+typedef enum HonePlanKind
+{
+	HONE_PLAN_UNKNOWN,			/* there are no parameters, or it cannot be told */
+	HONE_PLAN_CUSTOM,
+	HONE_PLAN_GENERIC
+} HonePlanKind;
 
 typedef struct HoneExecution
 {
@@ -46,11 +88,19 @@ typedef struct HoneExecution
 	HoneOutcome outcome;
 	int			sqlerrcode;		/* of a statement that did not complete */
 	int			nesting;		/* 0 at top level */
+	uint64		top_queryid;	/* of the top level statement it ran for; 0 for
+								 * that itself, and when it is not known */
+	HonePlanKind plan_kind;
+	int			caught_errors;	/* raised and caught inside it, in functions */
 
 	uint64		exec_ns;		/* inside the executor, not the client's time */
 	uint64		plan_ns;		/* of the planning just before; 0 if none */
 	uint64		rows;
 	HoneUsage	usage;
+	int64		jit_functions;
+	uint64		jit_ns;			/* all stages of just-in-time compilation */
+	int			ntables;
+	const HoneTableRead *tables;
 
 	/*
 	 * The statement's own part of the source text, not terminated. text_len

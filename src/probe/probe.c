@@ -141,17 +141,29 @@ read_usage(HoneUsage *usage)
 {
 	usage->shared_blks_hit = pgBufferUsage.shared_blks_hit;
 	usage->shared_blks_read = pgBufferUsage.shared_blks_read;
+	usage->shared_blks_dirtied = pgBufferUsage.shared_blks_dirtied;
+	usage->shared_blks_written = pgBufferUsage.shared_blks_written;
+	usage->local_blks_hit = pgBufferUsage.local_blks_hit;
+	usage->local_blks_read = pgBufferUsage.local_blks_read;
+	usage->local_blks_dirtied = pgBufferUsage.local_blks_dirtied;
+	usage->local_blks_written = pgBufferUsage.local_blks_written;
+	usage->temp_blks_read = pgBufferUsage.temp_blks_read;
 	usage->temp_blks_written = pgBufferUsage.temp_blks_written;
+	usage->wal_records = pgWalUsage.wal_records;
+	usage->wal_fpi = pgWalUsage.wal_fpi;
 	usage->wal_bytes = (int64) pgWalUsage.wal_bytes;
+	usage->read_ns = 0;
+	usage->write_ns = 0;
 }
 
 static inline void
 add_usage_since(HoneUsage *to, const HoneUsage *start)
 {
-	to->shared_blks_hit += pgBufferUsage.shared_blks_hit - start->shared_blks_hit;
-	to->shared_blks_read += pgBufferUsage.shared_blks_read - start->shared_blks_read;
-	to->temp_blks_written += pgBufferUsage.temp_blks_written - start->temp_blks_written;
-	to->wal_bytes += (int64) pgWalUsage.wal_bytes - start->wal_bytes;
+	HoneUsage	now;
+
+	read_usage(&now);
+	for (int i = 0; i < (int) (sizeof(HoneUsage) / sizeof(int64)); i++)
+		((int64 *) to)[i] += ((const int64 *) &now)[i] - ((const int64 *) start)[i];
 }
 
 /* Outcome of a statement that an error is passing through. */

@@ -167,6 +167,8 @@ add_entry(int position, const HoneQueryKey *key, CommandTag command)
 
 	SpinLockAcquire(&my_area->lock);
 	my_area->batch[i].key = *key;
+	my_area->batch[i].top_queryid = 0;
+	my_area->batch[i].ntables = 0;
 	my_area->batch[i].command = command;
 	my_area->batch[i].last_seen = 0;
 	clear_batch(&my_area->batch[i]);
@@ -232,10 +234,7 @@ count_execution(HoneCounters *counters, const HoneExecution *execution)
 	counters->min_ns = Min(counters->min_ns, execution->exec_ns);
 	counters->max_ns = Max(counters->max_ns, execution->exec_ns);
 	counters->square_ms += ms * ms;
-	counters->usage.shared_blks_hit += execution->usage.shared_blks_hit;
-	counters->usage.shared_blks_read += execution->usage.shared_blks_read;
-	counters->usage.temp_blks_written += execution->usage.temp_blks_written;
-	counters->usage.wal_bytes += execution->usage.wal_bytes;
+	hone_usage_add(&counters->usage, &execution->usage);
 }
 
 /*

@@ -205,10 +205,12 @@ add_counters(HoneCounters *to, const HoneCounters *from)
 	to->square_ms += from->square_ms;
 	to->plans += from->plans;
 	to->plan_ns += from->plan_ns;
-	to->usage.shared_blks_hit += from->usage.shared_blks_hit;
-	to->usage.shared_blks_read += from->usage.shared_blks_read;
-	to->usage.temp_blks_written += from->usage.temp_blks_written;
-	to->usage.wal_bytes += from->usage.wal_bytes;
+	to->caught += from->caught;
+	to->custom += from->custom;
+	to->generic += from->generic;
+	to->jit_functions += from->jit_functions;
+	to->jit_ns += from->jit_ns;
+	hone_usage_add(&to->usage, &from->usage);
 }
 
 static void

@@ -22,17 +22,28 @@ typedef struct HoneCounters
 	double		square_ms;		/* sum of squared durations, ms^2 */
 	int64		plans;
 	uint64		plan_ns;
+	int64		caught;			/* errors raised inside and caught there */
+	int64		custom;			/* executions of a plan made for their values */
+	int64		generic;		/* executions of a plan made for any values */
+	int64		jit_functions;
+	uint64		jit_ns;
 	HoneUsage	usage;
 } HoneCounters;
 
 /* A batch of executions of one query on its way from a backend to the table. */
 #define HONE_BATCH_BUCKETS 16
+#define HONE_BATCH_TABLES 8
 typedef struct HoneBatch
 {
 	HoneQueryKey key;
+	uint64		top_queryid;	/* all were run for this statement; 0: themselves */
 	CommandTag	command;
 	TimestampTz last_seen;
 	HoneCounters counters;
+
+	/* Which tables were read, and how much of each by all these executions. */
+	int			ntables;
+	HoneTableRead tables[HONE_BATCH_TABLES];
 
 	/* Histogram increments, direct-mapped by bucket % HONE_BATCH_BUCKETS. */
 	uint16		bucket[HONE_BATCH_BUCKETS];
