@@ -23,7 +23,6 @@
 #include "recent/recent.h"
 #include "slowlog/slowlog.h"
 #include "stats/stats.h"
-#include "whatif/whatif.h"
 #include "workload/workload.h"
 
 PG_MODULE_MAGIC;
@@ -42,7 +41,6 @@ _PG_init(void)
 	hone_jobs_register_tick(hone_stats_drain);
 
 	hone_probe_init();
-	hone_whatif_init();
 	hone_pool_init();
 
 	hone_advise_init();

@@ -42,7 +42,6 @@ hone_advise_init(void)
 							"Then it decides with the prices it knows, and verifies its choice.",
 							&hone_advise_time_limit, 60000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
-	hone_advise_read_init();
 }
 
 static int64

@@ -240,7 +240,6 @@ typedef struct HoneDrop
 extern int	hone_advise_time_limit;
 
 /* in read.c */
-extern void hone_advise_read_init(void);
 extern void hone_advise_read_begin(MemoryContext memory);
 extern List *hone_advise_read_end(void);
 extern void hone_advise_name_uses(List *rels);

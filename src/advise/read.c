@@ -716,9 +716,15 @@ read_relation(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	MemoryContextSwitchTo(old);
 }
 
-void
-hone_advise_read_init(void)
+/* Installed when the first advice is asked for in this process. */
+static void
+install_hook(void)
 {
+	static bool installed = false;
+
+	if (installed)
+		return;
+	installed = true;
 	prev_set_rel_pathlist = set_rel_pathlist_hook;
 	set_rel_pathlist_hook = read_relation;
 }
@@ -727,6 +733,7 @@ hone_advise_read_init(void)
 void
 hone_advise_read_begin(MemoryContext memory)
 {
+	install_hook();
 	reading = memory;
 	found = NIL;
 }

@@ -18,15 +18,18 @@
 #include "catalog/pg_namespace.h"
 #include "commands/vacuum.h"
 #include "executor/executor.h"
+#include "executor/instrument.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
 #include "parser/parse_relation.h"
+#include "pgstat.h"
 #include "portability/instr_time.h"
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/pg_locale.h"
 #include "utils/backend_status.h"
+#include "utils/rel.h"
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"
 #else
@@ -49,17 +52,75 @@ hone_backend_index(void)
 #endif
 }
 
-/* A monotonic clock in nanoseconds; instr_time is a plain integer from 16 on. */
+/* instr_time is a plain integer from 16 on. */
+static inline uint64
+hone_instr_ns(instr_time time)
+{
+#if PG_VERSION_NUM >= 160000
+	return (uint64) INSTR_TIME_GET_NANOSEC(time);
+#else
+	return (uint64) time.tv_sec * UINT64CONST(1000000000) + (uint64) time.tv_nsec;
+#endif
+}
+
+/* A monotonic clock in nanoseconds. */
 static inline uint64
 hone_now_ns(void)
 {
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
-#if PG_VERSION_NUM >= 160000
-	return (uint64) INSTR_TIME_GET_NANOSEC(now);
+	return hone_instr_ns(now);
+}
+
+/*
+ * Time this process has spent reading and writing blocks of any kind; counted
+ * while track_io_timing is on. 17 counts local blocks apart.
+ */
+static inline int64
+hone_read_ns(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return (int64) (hone_instr_ns(pgBufferUsage.shared_blk_read_time) +
+					hone_instr_ns(pgBufferUsage.local_blk_read_time) +
+					hone_instr_ns(pgBufferUsage.temp_blk_read_time));
 #else
-	return (uint64) now.tv_sec * UINT64CONST(1000000000) + (uint64) now.tv_nsec;
+	return (int64) (hone_instr_ns(pgBufferUsage.blk_read_time) +
+					hone_instr_ns(pgBufferUsage.temp_blk_read_time));
+#endif
+}
+
+static inline int64
+hone_write_ns(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return (int64) (hone_instr_ns(pgBufferUsage.shared_blk_write_time) +
+					hone_instr_ns(pgBufferUsage.local_blk_write_time) +
+					hone_instr_ns(pgBufferUsage.temp_blk_write_time));
+#else
+	return (int64) (hone_instr_ns(pgBufferUsage.blk_write_time) +
+					hone_instr_ns(pgBufferUsage.temp_blk_write_time));
+#endif
+}
+
+/* Rows of a relation that scans of this process returned and fetched so far. */
+static inline int64
+hone_rows_returned(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->pgstat_info->counts.tuples_returned;
+#else
+	return rel->pgstat_info->t_counts.t_tuples_returned;
+#endif
+}
+
+static inline int64
+hone_rows_fetched(Relation rel)
+{
+#if PG_VERSION_NUM >= 160000
+	return rel->pgstat_info->counts.tuples_fetched;
+#else
+	return rel->pgstat_info->t_counts.t_tuples_fetched;
 #endif
 }
 

@@ -16,6 +16,19 @@ hone_record_text(const HoneExecution *execution, int *length)
 	const char *text = execution->text;
 	int			len = execution->text_len;
 
+	if (text == NULL && execution->query_desc != NULL)
+	{
+		const PlannedStmt *plan = execution->query_desc->plannedstmt;
+
+		text = execution->query_desc->sourceText;
+		len = -1;
+		if (text != NULL && plan->stmt_location >= 0)
+		{
+			text += plan->stmt_location;
+			if (plan->stmt_len > 0)
+				len = plan->stmt_len;
+		}
+	}
 	if (text == NULL)
 	{
 		*length = 0;

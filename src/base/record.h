@@ -85,29 +85,36 @@ typedef struct HoneExecution
 {
 	HoneQueryKey key;
 	CommandTag	command;
-	HoneOutcome outcome;
-	int			sqlerrcode;		/* of a statement that did not complete */
 	int			nesting;		/* 0 at top level */
 	uint64		top_queryid;	/* of the top level statement it ran for; 0 for
 								 * that itself, and when it is not known */
+
+	/* May text and parameter values be kept? False for utility statements
+	 * that can carry a secret. */
+	bool		text_is_safe;
 	HonePlanKind plan_kind;
-	int			caught_errors;	/* raised and caught inside it, in functions */
+	uint64		plan_ns;		/* of the planning just before; 0 if none */
 
 	uint64		exec_ns;		/* inside the executor, not the client's time */
-	uint64		plan_ns;		/* of the planning just before; 0 if none */
 	uint64		rows;
 	HoneUsage	usage;
 	int64		jit_functions;
 	uint64		jit_ns;			/* all stages of just-in-time compilation */
+	HoneOutcome outcome;
+	int			sqlerrcode;		/* of a statement that did not complete */
+	int			caught_errors;	/* raised and caught inside it, in functions */
+	bool		unusual;		/* else completed, without JIT and caught errors,
+								 * and only shared_blks_hit is not 0 in usage */
 	int			ntables;
+	int			text_len;
 	const HoneTableRead *tables;
 
 	/*
-	 * The statement's own part of the source text, not terminated. text_len
-	 * is -1 where it is the whole terminated string (hone_record_text tells).
+	 * The statement's own part of the source text, not terminated. text_len is
+	 * -1 where it is the whole terminated string. NULL when query_desc has it;
+	 * hone_record_text tells in any case.
 	 */
 	const char *text;
-	int			text_len;
 
 	ParamListInfo params;		/* NULL when there are none */
 
@@ -116,10 +123,6 @@ typedef struct HoneExecution
 	 * completed; NULL for utility statements and failures. Read only.
 	 */
 	QueryDesc  *query_desc;
-
-	/* May text and parameter values be kept? False for utility statements
-	 * that can carry a secret. */
-	bool		text_is_safe;
 } HoneExecution;
 
 /*

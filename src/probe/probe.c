@@ -1,68 +1,59 @@
 /*
  * probe.c
- *	  The hooks that see every statement, and the only ones that do.
+ *	  The hooks that see every execution, and the handing over of what they saw.
  *
  * What a statement passes through:
  *
- *	parse analysis   its text is made known to stats, once
- *	planner          planning is timed, and counted apart from execution
- *	ExecutorStart    a frame is pushed that will add up this execution
- *	ExecutorRun      clock and usage counters are read before and after; a
- *	                 portal read in pieces (cursors, row limits) runs many times
- *	ExecutorFinish   the same, for AFTER triggers
- *	ExecutorEnd      the frame is popped and handed to the keepers, once
- *	ProcessUtility   utility statements, by command tag
+ *	parse analysis   its text is made known to stats, once        (parse.c)
+ *	planner          planning is timed, and counted apart         (parse.c)
+ *	ExecutorStart    a failure to start is noted
+ *	ExecutorRun      a frame is pushed that adds up this execution; clock, usage
+ *	                 counters and rows read are taken before and after. A portal
+ *	                 read in pieces (cursors, row limits) runs many times
+ *	ExecutorFinish   the same, where there are AFTER triggers
+ *	ExecutorEnd      the frame is popped and handed to the keepers, once. What
+ *	                 never ran does not count
+ *	ProcessUtility   utility statements, by command tag           (utility.c)
  *
  * So a statement is measured once, and one const record goes to stats,
  * workload and slowlog, which keep what they want of it.
  *
- * Frames. An execution is known by its QueryDesc. Frames stand on a stack,
- * because executions mostly nest; cursors end out of order, so a frame is
- * looked for from the top. An execution that dies with its (sub)transaction
- * never reaches ExecutorEnd: transaction callbacks drop its frame. The stack
- * grows up to MAX_FRAMES; deeper executions are not measured.
- *
  * Nesting. One counter for planner, executor and utility statements, raised
  * around the call down and put back also on error, tells top level statements
- * (0) from those that functions and triggers run.
+ * (0) from those that functions and triggers run. Those are told which top
+ * level statement they run for.
  *
- * Errors. An error that passes through Run, Finish or a utility statement is
- * noted as that statement's failure on its way up, with nothing but plain
- * assignments and locks of ours, and goes on. Whatever fails in keeping is counted
- * and forgotten: a hook never raises an error of its own. What fails before the
- * executor runs (parsing, planning, permissions) is not recorded.
+ * Cost is what this file is about. An execution is added up in its frame, which
+ * is also the record that is handed over: nothing is copied. There are two
+ * readings of the clock for each stretch of execution, and none but the
+ * server's own counters. Whatever needs a lock, a look into shared memory or a
+ * text is done rarely, by the keepers.
  *
- * Parallel workers stay silent; their leader's counters include theirs. On a
- * standby all of it works. With pg_hone.enabled off, or in our own workers, each
- * hook costs one branch.
+ * Errors: see failure.c. Whatever fails in keeping is counted and forgotten: a
+ * hook never raises an error of its own after the statement's work is done.
+ *
+ * Parallel workers count only the rows they read, which their leader's counters
+ * do not have; all else they leave to the leader. On a standby all of it works.
+ * With pg_hone.enabled off, or in our own workers, each hook costs one branch.
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
-#include "access/parallel.h"
-#include "access/xact.h"
-#include "common/hashfn.h"
 #include "executor/executor.h"
-#include "miscadmin.h"
-#include "optimizer/planner.h"
-#include "parser/analyze.h"
-#include "parser/scansup.h"
-#include "tcop/utility.h"
+#include "jit/jit.h"
+#include "port/atomics.h"
 #include "utils/guc.h"
-#include "utils/memutils.h"
 
 #include "base/compat.h"
-#include "base/record.h"
 #include "base/shmem.h"
 #include "jobs/jobs.h"
+#include "probe/internal.h"
 #include "probe/probe.h"
 #include "slowlog/slowlog.h"
 #include "stats/stats.h"
 #include "workload/workload.h"
 
-#define INITIAL_FRAMES 32
-#define MAX_FRAMES 4096
+/* One top level statement in so many has the hooks' own time measured. */
+#define OWN_CLOCK_INTERVAL 1024
 
 typedef enum TrackLevel
 {
@@ -81,219 +72,75 @@ static const struct config_enum_entry track_options[] = {
 static bool enabled = true;
 static int	track = TRACK_ALL;
 
-/* An execution that has started and not ended. */
-typedef struct Frame
-{
-	const QueryDesc *query_desc;
-	SubTransactionId subxact;	/* dies with this one */
-	HoneQueryKey key;
-	uint64		exec_ns;
-	uint64		plan_ns;
-	uint64		rows;
-	HoneUsage	usage;
-	bool		ran;
-} Frame;
+HoneProbe	hone_probe = {.deepest = INT_MAX};
 
-static Frame *frames = NULL;
-static int	nframes = 0;
-static int	max_frames = 0;
-
-static int	nesting = 0;
-
-/*
- * The source text of the utility statement at work whose text must not be kept:
- * a query inside it (COPY (SELECT ...) TO PROGRAM '...') has the same one.
- */
-static const char *unsafe_text = NULL;
-
-/* The planning that has just happened, for the execution that follows it. */
-static uint64 planned_queryid = 0;
-static uint64 planned_ns = 0;
-
-static post_parse_analyze_hook_type prev_post_parse_analyze = NULL;
-static planner_hook_type prev_planner = NULL;
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 static ExecutorEnd_hook_type prev_ExecutorEnd = NULL;
-static ProcessUtility_hook_type prev_ProcessUtility = NULL;
-
-static inline bool
-tracking(void)
-{
-	return enabled && !hone_capture_paused &&
-		(track == TRACK_ALL || (track == TRACK_TOP && nesting == 0)) &&
-		!IsParallelWorker();
-}
-
-static inline void
-fill_key(HoneQueryKey *key, uint64 queryid)
-{
-	memset(key, 0, sizeof(*key));
-	key->queryid = queryid;
-	key->userid = GetUserId();
-	key->dbid = MyDatabaseId;
-	key->toplevel = (nesting == 0);
-}
-
-static inline void
-read_usage(HoneUsage *usage)
-{
-	usage->shared_blks_hit = pgBufferUsage.shared_blks_hit;
-	usage->shared_blks_read = pgBufferUsage.shared_blks_read;
-	usage->shared_blks_dirtied = pgBufferUsage.shared_blks_dirtied;
-	usage->shared_blks_written = pgBufferUsage.shared_blks_written;
-	usage->local_blks_hit = pgBufferUsage.local_blks_hit;
-	usage->local_blks_read = pgBufferUsage.local_blks_read;
-	usage->local_blks_dirtied = pgBufferUsage.local_blks_dirtied;
-	usage->local_blks_written = pgBufferUsage.local_blks_written;
-	usage->temp_blks_read = pgBufferUsage.temp_blks_read;
-	usage->temp_blks_written = pgBufferUsage.temp_blks_written;
-	usage->wal_records = pgWalUsage.wal_records;
-	usage->wal_fpi = pgWalUsage.wal_fpi;
-	usage->wal_bytes = (int64) pgWalUsage.wal_bytes;
-	usage->read_ns = 0;
-	usage->write_ns = 0;
-}
-
-static inline void
-add_usage_since(HoneUsage *to, const HoneUsage *start)
-{
-	HoneUsage	now;
-
-	read_usage(&now);
-	for (int i = 0; i < (int) (sizeof(HoneUsage) / sizeof(int64)); i++)
-		((int64 *) to)[i] += ((const int64 *) &now)[i] - ((const int64 *) start)[i];
-}
-
-/* Outcome of a statement that an error is passing through. */
-static void
-set_failure(HoneExecution *execution)
-{
-	execution->sqlerrcode = geterrcode();
-	execution->outcome = (execution->sqlerrcode == ERRCODE_QUERY_CANCELED)
-		? HONE_CANCELLED : HONE_FAILED;
-}
-
-static CommandTag
-command_tag(CmdType type)
-{
-	switch (type)
-	{
-		case CMD_SELECT:
-			return CMDTAG_SELECT;
-		case CMD_INSERT:
-			return CMDTAG_INSERT;
-		case CMD_UPDATE:
-			return CMDTAG_UPDATE;
-		case CMD_DELETE:
-			return CMDTAG_DELETE;
-		case CMD_MERGE:
-			return CMDTAG_MERGE;
-		default:
-			return CMDTAG_UNKNOWN;
-	}
-}
-
-/* The part of a source string that is this statement. */
-static inline void
-set_text(HoneExecution *execution, const char *source, int location, int len)
-{
-	execution->text = source;
-	execution->text_len = -1;
-	if (source != NULL && location >= 0)
-	{
-		execution->text = source + location;
-		if (len > 0)
-			execution->text_len = len;
-	}
-}
 
 /*
  * ------------------------------------------------------------------
- * Frames
+ * What the hooks take themselves
  * ------------------------------------------------------------------
  */
 
-static Frame *
-push_frame(const QueryDesc *query_desc)
+typedef struct OwnTime
 {
-	Frame	   *frame;
+	pg_atomic_uint64 statements;	/* measured */
+	pg_atomic_uint64 ns;		/* what the hooks took of those */
+} OwnTime;
 
-	if (nframes == max_frames)
-	{
-		int			wanted = max_frames ? max_frames * 2 : INITIAL_FRAMES;
-		Frame	   *grown;
+static OwnTime *own_time = NULL;
+static uint32 until_own_clock = 1;
+static uint64 own_ns;			/* of this statement */
 
-		if (wanted > MAX_FRAMES)
-			return NULL;
-		grown = MemoryContextAllocExtended(TopMemoryContext, wanted * sizeof(Frame),
-										   MCXT_ALLOC_NO_OOM);
-		if (grown == NULL)
-			return NULL;
-		if (frames)
-		{
-			memcpy(grown, frames, nframes * sizeof(Frame));
-			pfree(frames);
-		}
-		frames = grown;
-		max_frames = wanted;
-	}
-	frame = &frames[nframes++];
-	memset(frame, 0, sizeof(*frame));
-	frame->query_desc = query_desc;
-	frame->subxact = GetCurrentSubTransactionId();
-	return frame;
-}
-
-/*
- * Frames may move while a statement runs (a nested one may grow the stack), so
- * what is kept across a call down is looked up again.
- */
-static inline Frame *
-find_frame(const QueryDesc *query_desc)
+static Size
+own_time_size(void)
 {
-	for (int i = nframes - 1; i >= 0; i--)
-	{
-		if (frames[i].query_desc == query_desc)
-			return &frames[i];
-	}
-	return NULL;
+	return sizeof(OwnTime);
 }
 
 static void
-drop_frame(Frame *frame)
+own_time_startup(void *memory, bool found)
 {
-	int			index = (int) (frame - frames);
-
-	nframes--;
-	if (index < nframes)
-		memmove(frame, frame + 1, (nframes - index) * sizeof(Frame));
-}
-
-static void
-forget_at_xact_end(XactEvent event, void *arg pg_attribute_unused())
-{
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
-		nframes = 0;
-}
-
-static void
-forget_at_subxact_end(SubXactEvent event, SubTransactionId subxact,
-					  SubTransactionId parent pg_attribute_unused(),
-					  void *arg pg_attribute_unused())
-{
-	int			kept = 0;
-
-	if (event != SUBXACT_EVENT_ABORT_SUB)
+	own_time = (OwnTime *) memory;
+	if (found)
 		return;
-	for (int i = 0; i < nframes; i++)
+	pg_atomic_init_u64(&own_time->statements, 0);
+	pg_atomic_init_u64(&own_time->ns, 0);
+}
+
+static const HoneShmemPart own_time_part = {
+	.name = "pg_hone own time",
+	.size = own_time_size,
+	.startup = own_time_startup,
+};
+
+static inline void
+choose_own_clock(void)
+{
+	hone_probe.own_clock = (--until_own_clock == 0);
+	if (unlikely(hone_probe.own_clock))
 	{
-		if (frames[i].subxact < subxact)
-			frames[kept++] = frames[i];
+		until_own_clock = OWN_CLOCK_INTERVAL;
+		own_ns = 0;
 	}
-	nframes = kept;
+}
+
+static void
+add_own_time(void)
+{
+	hone_probe.own_clock = false;
+	pg_atomic_fetch_add_u64(&own_time->statements, 1);
+	pg_atomic_fetch_add_u64(&own_time->ns, own_ns);
+}
+
+void
+hone_probe_own_time(uint64 *statements, uint64 *ns)
+{
+	*statements = pg_atomic_read_u64(&own_time->statements);
+	*ns = pg_atomic_read_u64(&own_time->ns);
 }
 
 /*
@@ -302,205 +149,235 @@ forget_at_subxact_end(SubXactEvent event, SubTransactionId subxact,
  * ------------------------------------------------------------------
  */
 
-static void
+static inline void
 hand_over(const HoneExecution *execution)
 {
-	hone_stats_record(execution);
+	bool		first = hone_stats_record(execution);
+
+	/* Once for each time that there is something new to collect. */
+	if (unlikely(first) && execution->outcome == HONE_COMPLETED)
+		hone_jobs_mark_database(MyDatabaseId);
 	if (hone_slowlog_wants(execution->exec_ns) ||
 		execution->outcome == HONE_CANCELLED)
 		hone_slowlog_keep(execution);
-	if (execution->query_desc != NULL)
-		hone_workload_keep(execution);
 }
 
-/* Fill a record from a frame; the executor's state is added by the caller. */
-static void
-fill_execution(HoneExecution *execution, const Frame *frame, const QueryDesc *query_desc)
+void
+hone_probe_hand_over(const HoneExecution *execution)
 {
-	memset(execution, 0, sizeof(*execution));
-	execution->key = frame->key;
-	execution->command = command_tag(query_desc->operation);
-	execution->nesting = nesting;
-	execution->exec_ns = frame->exec_ns;
-	execution->plan_ns = frame->plan_ns;
-	execution->rows = frame->rows;
-	execution->usage = frame->usage;
-	execution->params = query_desc->params;
-	execution->text_is_safe = query_desc->sourceText != unsafe_text || unsafe_text == NULL;
-	set_text(execution, query_desc->sourceText,
-			 query_desc->plannedstmt->stmt_location,
-			 query_desc->plannedstmt->stmt_len);
-}
-
-static void
-record_failure(const QueryDesc *query_desc)
-{
-	Frame	   *frame = find_frame(query_desc);
-	HoneExecution execution;
-
-	if (frame == NULL)
-		return;
-	fill_execution(&execution, frame, query_desc);
-	drop_frame(frame);
-	set_failure(&execution);
-	hand_over(&execution);
+	hand_over(execution);
 }
 
 /*
  * ------------------------------------------------------------------
- * Parse analysis and planning
+ * Start
  * ------------------------------------------------------------------
  */
 
-/*
- * Does a source text, after white space, comments and parentheses, begin like
- * a statement? PL/pgSQL has its expressions analysed as queries whose text is
- * the bare expression, which says nothing to a reader.
- */
-static bool
-begins_statement(const char *text)
+static inline void
+call_ExecutorStart(QueryDesc *query_desc, int eflags)
 {
-	static const char *const words[] = {
-		"select", "insert", "update", "delete", "merge", "with", "values",
-		"table", "prepare", "explain", "declare", "create", "copy", "refresh"
-	};
-
-	for (;;)
-	{
-		if (scanner_isspace(*text) || *text == '(')
-			text++;
-		else if (text[0] == '-' && text[1] == '-')
-			text += strcspn(text, "\r\n");
-		else if (text[0] == '/' && text[1] == '*' && strstr(text + 2, "*/") != NULL)
-			text = strstr(text + 2, "*/") + 2;
-		else
-			break;
-	}
-	for (int i = 0; i < (int) lengthof(words); i++)
-	{
-		size_t		len = strlen(words[i]);
-
-		if (pg_strncasecmp(text, words[i], len) == 0)
-			return !isalnum((unsigned char) text[len]) && text[len] != '_';
-	}
-	return false;
-}
-
-static void
-probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
-{
-	const char *text = pstate->p_sourcetext;
-	int			location = query->stmt_location;
-	int			len = query->stmt_len;
-	HoneQueryKey key;
-
-	if (prev_post_parse_analyze)
-		prev_post_parse_analyze(pstate, query, jstate);
-
-	if (!tracking() || query->utilityStmt != NULL || text == NULL || text == unsafe_text)
-		return;
-	if (query->queryId == 0)
-	{
-		/* compute_query_id is off: identify it ourselves. */
-		jstate = hone_jumble_query(query, text);
-		if (query->queryId == 0)
-			return;
-	}
-	fill_key(&key, (uint64) query->queryId);
-	text = CleanQuerytext(text, &location, &len);
-	if (!begins_statement(text))
-		return;
-	hone_stats_remember_text(&key, text, len, location, jstate);
-
-	/* In a function, parameters have names. */
-	if (pstate->p_post_columnref_hook != NULL || pstate->p_pre_columnref_hook != NULL)
-		hone_workload_learn(key.queryid, query, text, len, location);
-}
-
-static PlannedStmt *
-call_planner(Query *parse, const char *query_string, int cursor_options,
-			 ParamListInfo bound_params)
-{
-	if (prev_planner)
-		return prev_planner(parse, query_string, cursor_options, bound_params);
-	return standard_planner(parse, query_string, cursor_options, bound_params);
-}
-
-static PlannedStmt *
-probe_planner(Query *parse, const char *query_string, int cursor_options,
-			  ParamListInfo bound_params)
-{
-	PlannedStmt *plan;
-	HoneQueryKey key;
-	uint64		start;
-	CmdType		command = parse->commandType;
-
-	if (!tracking() || parse->queryId == 0)
-		return call_planner(parse, query_string, cursor_options, bound_params);
-
-	fill_key(&key, (uint64) parse->queryId);
-	start = hone_now_ns();
-	nesting++;
-	PG_TRY();
-	{
-		plan = call_planner(parse, query_string, cursor_options, bound_params);
-	}
-	PG_FINALLY();
-	{
-		nesting--;
-	}
-	PG_END_TRY();
-
-	planned_ns = hone_now_ns() - start;
-	planned_queryid = key.queryid;
-	hone_stats_record_plan(&key, command_tag(command), planned_ns);
-	return plan;
-}
-
-/*
- * ------------------------------------------------------------------
- * Execution
- * ------------------------------------------------------------------
- */
-
-static void
-probe_ExecutorStart(QueryDesc *query_desc, int eflags)
-{
-	uint64		queryid = (uint64) query_desc->plannedstmt->queryId;
-	Frame	   *frame;
-
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(query_desc, eflags);
 	else
 		standard_ExecutorStart(query_desc, eflags);
-
-	if (!tracking() || queryid == 0 || (eflags & EXEC_FLAG_EXPLAIN_ONLY))
-		return;
-	frame = push_frame(query_desc);
-	if (frame == NULL)
-		return;
-	fill_key(&frame->key, queryid);
-	if (planned_queryid == queryid)
-		frame->plan_ns = planned_ns;
-	planned_queryid = 0;
 }
 
-/* What a call down into the executor added, goes to the frame if it is there. */
-static void
-add_to_frame(const QueryDesc *query_desc, uint64 start, const HoneUsage *before,
-			 uint64 rows)
+static pg_noinline void
+start_guarded(QueryDesc *query_desc, int eflags)
 {
-	Frame	   *frame = find_frame(query_desc);
-
-	if (frame == NULL)
-		return;
-	frame->exec_ns += hone_now_ns() - start;
-	add_usage_since(&frame->usage, before);
-	frame->rows += rows;
-	frame->ran = true;
+	PG_TRY();
+	{
+		call_ExecutorStart(query_desc, eflags);
+	}
+	PG_CATCH();
+	{
+		hone_failure_at_start(query_desc);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
+/*
+ * At level 0 the log hook finds out about an error, and about whose it is.
+ * What is started and never runs (EXPLAIN, a cursor never read) does not count.
+ */
 static void
+probe_ExecutorStart(QueryDesc *query_desc, int eflags)
+{
+	if (likely(hone_probe.nesting == 0))
+	{
+		hone_probe.starting = query_desc;
+		call_ExecutorStart(query_desc, eflags);
+		hone_probe.starting = NULL;
+	}
+	else if (query_desc->plannedstmt->queryId != 0 && hone_probe_tracking())
+		start_guarded(query_desc, eflags);
+	else
+		call_ExecutorStart(query_desc, eflags);
+}
+
+/*
+ * ------------------------------------------------------------------
+ * Run and Finish
+ * ------------------------------------------------------------------
+ */
+
+/*
+ * A plan that was made just now, with the values at hand, was made for them. One
+ * that has parameters and was not is made for any values.
+ */
+static pg_attribute_always_inline void
+take_planning(HoneExecution *execution, const QueryDesc *query_desc)
+{
+	bool		just_planned = hone_probe.planned.key.queryid == execution->key.queryid;
+
+	execution->plan_ns = 0;
+	execution->plan_kind = HONE_PLAN_UNKNOWN;
+	if (just_planned)
+	{
+		execution->plan_ns = hone_probe.planned.ns;
+		hone_probe.planned.key.queryid = 0;
+	}
+	if (query_desc->params != NULL && query_desc->params->numParams > 0)
+		execution->plan_kind = just_planned && hone_probe.planned.with_values
+			? HONE_PLAN_CUSTOM : HONE_PLAN_GENERIC;
+}
+
+/* An execution begins to run; it has no frame yet. NULL if it is to have none. */
+static pg_attribute_always_inline HoneFrame *
+begin_execution(QueryDesc *query_desc)
+{
+	uint64		queryid = (uint64) query_desc->plannedstmt->queryId;
+	HoneExecution *execution;
+	HoneFrame  *frame;
+
+	if (queryid == 0 || !hone_probe_capturing())
+		return NULL;
+	frame = hone_frame_new();
+	if (unlikely(frame == NULL))
+		return NULL;
+	frame->query_desc = query_desc;
+	frame->subxact = GetCurrentSubTransactionId();
+
+	execution = &frame->execution;
+	execution->exec_ns = 0;
+	execution->rows = 0;
+	memset(&execution->usage, 0, sizeof(execution->usage));
+	execution->jit_functions = 0;
+	execution->jit_ns = 0;
+	execution->outcome = HONE_COMPLETED;
+	execution->sqlerrcode = 0;
+	execution->caught_errors = 0;
+	execution->unusual = false;
+	execution->text = NULL;
+	execution->params = NULL;
+	execution->query_desc = NULL;
+	hone_probe_fill_key(&execution->key, queryid);
+	execution->command = hone_probe_command_tag(query_desc->operation);
+	execution->nesting = hone_probe.nesting;
+	execution->top_queryid = hone_probe_top_queryid();
+	execution->text_is_safe = hone_probe_text_is_safe(query_desc->sourceText);
+	take_planning(execution, query_desc);
+
+	frame->below = hone_probe.frames;
+	hone_probe.frames = frame;
+	hone_scans_collect(frame, query_desc);
+	return frame;
+}
+
+static inline void
+begin_scans(HoneFrame *frame)
+{
+	for (int i = 0; i < frame->nscans; i++)
+	{
+		HoneScan   *scan = &frame->scans[i];
+
+		scan->start_returned = hone_rows_returned(scan->rel);
+		scan->start_fetched = hone_rows_fetched(scan->rel);
+	}
+}
+
+/* Bitmap scans count as index scans: what they fetch, indexes have found. */
+static inline void
+end_scans(HoneFrame *frame)
+{
+	for (int i = 0; i < frame->nscans; i++)
+	{
+		HoneScan   *scan = &frame->scans[i];
+		HoneTableRead *table = &frame->tables[scan->table];
+		int64		returned = hone_rows_returned(scan->rel) - scan->start_returned;
+		int64		fetched = hone_rows_fetched(scan->rel) - scan->start_fetched;
+
+		if (scan->is_index)
+			table->index_rows += returned;
+		else
+		{
+			table->seq_rows += returned;
+			table->index_rows += fetched;
+		}
+		if (unlikely(hone_probe.nesting > 0))
+			hone_scans_give_to_outer(frame, scan, returned, fetched);
+	}
+}
+
+/* A stretch of execution begins. The clock is read last, and first at the end. */
+static pg_attribute_always_inline void
+begin_stretch(HoneFrame *frame)
+{
+	frame->outer = hone_probe_enter(&frame->execution);
+	begin_scans(frame);
+	frame->running = true;
+	hone_probe_mark_usage(&frame->mark);
+	frame->execution.exec_ns -= hone_now_ns();
+}
+
+static pg_attribute_always_inline void
+end_stretch(HoneFrame *frame)
+{
+	frame->execution.exec_ns += hone_now_ns();
+	hone_probe_add_usage(&frame->execution, &frame->mark);
+	hone_probe_leave(frame->outer);
+	end_scans(frame);
+	frame->running = false;
+}
+
+/* The same for where it does not matter what it costs. */
+static pg_noinline void
+end_stretch_elsewhere(HoneFrame *frame)
+{
+	end_stretch(frame);
+}
+
+/*
+ * An error ends an execution that is at work. The frame is gone afterwards.
+ * Without a code the transaction is being aborted already, and text and values
+ * may be gone.
+ */
+void
+hone_probe_fail_frame(HoneFrame *frame, int sqlerrcode)
+{
+	const QueryDesc *query_desc = frame->query_desc;
+	HoneExecution *execution = &frame->execution;
+
+	end_stretch_elsewhere(frame);
+	if (!IsParallelWorker())
+	{
+		if (sqlerrcode != 0)
+		{
+			execution->params = query_desc->params;
+			hone_probe_set_text(execution, query_desc->sourceText,
+								query_desc->plannedstmt->stmt_location,
+								query_desc->plannedstmt->stmt_len);
+		}
+		hone_failure_set(execution, sqlerrcode);
+		hone_probe_hand_over(execution);
+		hone_failure_passed(execution);
+	}
+	hone_frame_drop(frame);
+}
+
+static inline void
 call_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 {
 	if (prev_ExecutorRun)
@@ -509,45 +386,97 @@ call_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 		standard_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
 }
 
+/* Not measured, but what runs inside must know that it is nested. */
+static pg_noinline void
+run_unmeasured(HONE_EXECUTOR_RUN_PARAMS)
+{
+	hone_probe.nesting++;
+	PG_TRY();
+	{
+		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
+	}
+	PG_FINALLY();
+	{
+		hone_probe.nesting--;
+	}
+	PG_END_TRY();
+}
+
+static pg_noinline void
+run_guarded(HoneFrame *frame, HONE_EXECUTOR_RUN_PARAMS)
+{
+	PG_TRY();
+	{
+		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
+	}
+	PG_CATCH();
+	{
+		hone_probe_fail_frame(frame, geterrcode());
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
+static pg_attribute_always_inline void
+run_measured(HoneFrame *frame, HONE_EXECUTOR_RUN_PARAMS)
+{
+	frame->unguarded = hone_probe_may_go_unguarded();
+	begin_stretch(frame);
+	if (likely(frame->unguarded))
+		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
+	else
+		run_guarded(frame, HONE_EXECUTOR_RUN_ARGS);
+	end_stretch(frame);
+	frame->execution.rows += queryDesc->estate->es_processed;
+}
+
+/* What the hook took is what it took in all, less the execution. */
+static pg_noinline void
+run_with_own_clock(HONE_EXECUTOR_RUN_PARAMS)
+{
+	uint64		start = hone_now_ns();
+	HoneFrame  *frame = hone_frame_find(queryDesc);
+	uint64		before = frame ? frame->execution.exec_ns : 0;
+
+	if (frame == NULL)
+		frame = begin_execution(queryDesc);
+	if (frame == NULL)
+	{
+		run_unmeasured(HONE_EXECUTOR_RUN_ARGS);
+		return;
+	}
+	run_measured(frame, HONE_EXECUTOR_RUN_ARGS);
+	own_ns += hone_now_ns() - start - (frame->execution.exec_ns - before);
+}
+
 static void
 probe_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 {
-	volatile bool measured = find_frame(queryDesc) != NULL;
-	HoneUsage	before;
-	uint64		start;
+	HoneFrame  *frame;
 
 	/* Switched off, and nothing begun before that is still to be measured. */
-	if (!enabled && nframes == 0)
+	if (hone_probe.deepest < 0 && hone_probe.frames == NULL)
 	{
 		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
 		return;
 	}
-
-	read_usage(&before);
-	start = measured ? hone_now_ns() : 0;
-	nesting++;
-	PG_TRY();
+	if (hone_probe.nesting == 0)
+		choose_own_clock();
+	if (unlikely(hone_probe.own_clock))
 	{
-		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
-		nesting--;
+		run_with_own_clock(HONE_EXECUTOR_RUN_ARGS);
+		return;
 	}
-	PG_CATCH();
-	{
-		nesting--;
-		if (measured)
-		{
-			add_to_frame(queryDesc, start, &before, 0);
-			record_failure(queryDesc);
-		}
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-
-	if (measured)
-		add_to_frame(queryDesc, start, &before, queryDesc->estate->es_processed);
+	frame = hone_frame_find(queryDesc);
+	if (likely(frame == NULL))
+		frame = begin_execution(queryDesc);
+	if (likely(frame != NULL))
+		run_measured(frame, HONE_EXECUTOR_RUN_ARGS);
+	else
+		run_unmeasured(HONE_EXECUTOR_RUN_ARGS);
 }
 
-static void
+static inline void
 call_ExecutorFinish(QueryDesc *query_desc)
 {
 	if (prev_ExecutorFinish)
@@ -556,65 +485,139 @@ call_ExecutorFinish(QueryDesc *query_desc)
 		standard_ExecutorFinish(query_desc);
 }
 
+static pg_noinline void
+finish_unmeasured(QueryDesc *query_desc)
+{
+	hone_probe.nesting++;
+	PG_TRY();
+	{
+		call_ExecutorFinish(query_desc);
+	}
+	PG_FINALLY();
+	{
+		hone_probe.nesting--;
+	}
+	PG_END_TRY();
+}
+
+static pg_noinline void
+finish_guarded(HoneFrame *frame, QueryDesc *query_desc)
+{
+	frame->unguarded = false;
+	begin_stretch(frame);
+	PG_TRY();
+	{
+		call_ExecutorFinish(query_desc);
+	}
+	PG_CATCH();
+	{
+		hone_probe_fail_frame(frame, geterrcode());
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	end_stretch_elsewhere(frame);
+}
+
+/*
+ * Is there anything to do in ExecutorFinish? Modifying CTEs are run to their
+ * end there, and AFTER triggers fire.
+ */
+static inline bool
+finish_has_work(const EState *estate)
+{
+	ListCell   *lc;
+
+	if (estate->es_auxmodifytables != NIL || estate->es_tuple_routing_result_relations != NIL)
+		return true;
+	foreach(lc, estate->es_opened_result_relations)
+	{
+		if (((ResultRelInfo *) lfirst(lc))->ri_TrigDesc != NULL)
+			return true;
+	}
+	return false;
+}
+
 static void
 probe_ExecutorFinish(QueryDesc *query_desc)
 {
-	volatile bool measured = find_frame(query_desc) != NULL;
-	HoneUsage	before;
-	uint64		start;
+	HoneFrame  *frame;
 
-	/* What only reads has no AFTER triggers to run here; or capture is off. */
-	if ((!enabled && nframes == 0) ||
-		(query_desc->operation == CMD_SELECT &&
-		 !query_desc->plannedstmt->hasModifyingCTE))
+	if (likely(!finish_has_work(query_desc->estate)) || hone_probe.deepest < 0)
 	{
 		call_ExecutorFinish(query_desc);
 		return;
 	}
+	frame = hone_frame_find(query_desc);
+	if (frame != NULL)
+		finish_guarded(frame, query_desc);
+	else
+		finish_unmeasured(query_desc);
+}
 
-	read_usage(&before);
-	start = measured ? hone_now_ns() : 0;
-	nesting++;
-	PG_TRY();
-	{
-		call_ExecutorFinish(query_desc);
-		nesting--;
-	}
-	PG_CATCH();
-	{
-		nesting--;
-		if (measured)
-		{
-			add_to_frame(query_desc, start, &before, 0);
-			record_failure(query_desc);
-		}
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
+/*
+ * ------------------------------------------------------------------
+ * End
+ * ------------------------------------------------------------------
+ */
 
-	if (measured)
-		add_to_frame(query_desc, start, &before, 0);
+static pg_noinline void
+take_jit(HoneExecution *execution, const EState *estate)
+{
+	JitInstrumentation sum = {0};
+
+	if (estate->es_jit != NULL)
+		InstrJitAgg(&sum, &estate->es_jit->instr);
+	if (estate->es_jit_worker_instr != NULL)
+		InstrJitAgg(&sum, estate->es_jit_worker_instr);
+	execution->unusual = true;
+	execution->jit_functions = (int64) sum.created_functions;
+	execution->jit_ns = hone_instr_ns(sum.generation_counter) +
+		hone_instr_ns(sum.inlining_counter) +
+		hone_instr_ns(sum.optimization_counter) +
+		hone_instr_ns(sum.emission_counter);
+}
+
+static inline void
+end_execution(HoneFrame *frame, QueryDesc *query_desc)
+{
+	HoneExecution *execution = &frame->execution;
+
+	execution->params = query_desc->params;
+	if (unlikely(IsParallelWorker()))
+	{
+		hone_stats_record_tables(execution);
+		return;
+	}
+	if (unlikely(query_desc->estate->es_jit_flags != 0))
+		take_jit(execution, query_desc->estate);
+	execution->query_desc = query_desc;
+	hand_over(execution);
+	hone_workload_keep(execution);
+}
+
+static pg_noinline void
+end_with_own_clock(HoneFrame *frame, QueryDesc *query_desc)
+{
+	uint64		start = hone_now_ns();
+
+	end_execution(frame, query_desc);
+	own_ns += hone_now_ns() - start;
+	if (hone_probe.nesting == 0)
+		add_own_time();
 }
 
 static void
 probe_ExecutorEnd(QueryDesc *query_desc)
 {
-	Frame	   *frame = find_frame(query_desc);
+	HoneFrame  *frame = hone_frame_find(query_desc);
 
 	if (frame != NULL)
 	{
-		HoneExecution execution;
-		bool		ran = frame->ran;
-
-		fill_execution(&execution, frame, query_desc);
-		drop_frame(frame);
-		if (ran && !hone_capture_paused)
-		{
-			execution.outcome = HONE_COMPLETED;
-			execution.query_desc = query_desc;
-			hone_jobs_mark_database(MyDatabaseId);
-			hand_over(&execution);
-		}
+		if (unlikely(hone_probe.own_clock))
+			end_with_own_clock(frame, query_desc);
+		else if (likely(!hone_capture_paused))
+			end_execution(frame, query_desc);
+		hone_frame_drop(frame);
 	}
 
 	if (prev_ExecutorEnd)
@@ -625,145 +628,30 @@ probe_ExecutorEnd(QueryDesc *query_desc)
 
 /*
  * ------------------------------------------------------------------
- * Utility statements
+ * Start of the library
  * ------------------------------------------------------------------
  */
 
-/*
- * EXECUTE runs a statement that is measured itself; PREPARE and DEALLOCATE are
- * bookkeeping around it.
- */
-static bool
-utility_is_transparent(const Node *statement)
-{
-	return IsA(statement, ExecuteStmt) || IsA(statement, PrepareStmt) ||
-		IsA(statement, DeallocateStmt);
-}
-
-/*
- * May the text of a utility statement be kept? Only of those that cannot carry
- * a password or a connection string.
- */
-static bool
-utility_text_is_safe(const Node *statement)
-{
-	switch (nodeTag(statement))
-	{
-		case T_IndexStmt:
-		case T_ReindexStmt:
-		case T_VacuumStmt:
-		case T_ClusterStmt:
-		case T_CreateTableAsStmt:
-		case T_RefreshMatViewStmt:
-		case T_AlterTableStmt:
-		case T_TruncateStmt:
-		case T_ExplainStmt:
-		case T_DeclareCursorStmt:
-		case T_FetchStmt:
-		case T_LockStmt:
-		case T_CheckPointStmt:
-		case T_DropStmt:
-			return true;
-		case T_CopyStmt:
-			return !((const CopyStmt *) statement)->is_program;
-		default:
-			return false;
-	}
-}
-
-/* Utility statements are one query for each command, whose text is its tag. */
 static void
-fill_utility_key(HoneQueryKey *key, CommandTag command)
+set_deepest(bool is_enabled, int level)
 {
-	const char *name = GetCommandTagName(command);
-	int			len = (int) strlen(name);
-	uint64		id = hash_bytes_extended((const unsigned char *) name, len, 0);
-
-	fill_key(key, id ? id : 1);
-	hone_stats_remember_text(key, name, len, 0, NULL);
-}
-
-static void
-call_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
-					ProcessUtilityContext context, ParamListInfo params,
-					QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
-{
-	if (prev_ProcessUtility)
-		prev_ProcessUtility(pstmt, query_string, read_only_tree, context,
-							params, env, dest, qc);
+	if (!is_enabled || level == TRACK_NONE)
+		hone_probe.deepest = -1;
 	else
-		standard_ProcessUtility(pstmt, query_string, read_only_tree, context,
-								params, env, dest, qc);
+		hone_probe.deepest = level == TRACK_TOP ? 0 : INT_MAX;
 }
 
 static void
-record_utility(HoneExecution *execution, uint64 start, const HoneUsage *before)
+assign_enabled(bool newval, void *extra pg_attribute_unused())
 {
-	execution->exec_ns = hone_now_ns() - start;
-	add_usage_since(&execution->usage, before);
-	hand_over(execution);
+	set_deepest(newval, track);
 }
 
 static void
-probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
-					 ProcessUtilityContext context, ParamListInfo params,
-					 QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+assign_track(int newval, void *extra pg_attribute_unused())
 {
-	const char *outer_unsafe_text = unsafe_text;
-	HoneExecution execution;
-	HoneUsage	before;
-	uint64		start;
-
-	if (!tracking() || utility_is_transparent(pstmt->utilityStmt))
-	{
-		call_ProcessUtility(pstmt, query_string, read_only_tree, context,
-							params, env, dest, qc);
-		return;
-	}
-
-	/*
-	 * The statement may be gone when the call comes back (ROLLBACK in a
-	 * procedure frees it), so everything is taken from it now.
-	 */
-	memset(&execution, 0, sizeof(execution));
-	execution.command = CreateCommandTag(pstmt->utilityStmt);
-	fill_utility_key(&execution.key, execution.command);
-	execution.nesting = nesting;
-	execution.text_is_safe = utility_text_is_safe(pstmt->utilityStmt);
-	set_text(&execution, query_string, pstmt->stmt_location, pstmt->stmt_len);
-
-	read_usage(&before);
-	start = hone_now_ns();
-	nesting++;
-	if (!execution.text_is_safe)
-		unsafe_text = query_string;
-	PG_TRY();
-	{
-		call_ProcessUtility(pstmt, query_string, read_only_tree, context,
-							params, env, dest, qc);
-		nesting--;
-		unsafe_text = outer_unsafe_text;
-	}
-	PG_CATCH();
-	{
-		nesting--;
-		unsafe_text = outer_unsafe_text;
-		set_failure(&execution);
-		record_utility(&execution, start, &before);
-		PG_RE_THROW();
-	}
-	PG_END_TRY();
-
-	execution.outcome = HONE_COMPLETED;
-	execution.rows = qc ? qc->nprocessed : 0;
-	record_utility(&execution, start, &before);
+	set_deepest(enabled, newval);
 }
-
-/*
- * ------------------------------------------------------------------
- * Start
- * ------------------------------------------------------------------
- */
 
 static void
 define_settings(void)
@@ -775,7 +663,7 @@ define_settings(void)
 							 true,
 							 PGC_SUSET,
 							 0,
-							 NULL, NULL, NULL);
+							 NULL, assign_enabled, NULL);
 	DefineCustomEnumVariable("pg_hone.track",
 							 "Selects which statements are captured.",
 							 "\"top\" are those that clients send, \"all\" also those that "
@@ -785,7 +673,7 @@ define_settings(void)
 							 track_options,
 							 PGC_SUSET,
 							 0,
-							 NULL, NULL, NULL);
+							 NULL, assign_track, NULL);
 }
 
 void
@@ -797,11 +685,8 @@ hone_probe_init(void)
 
 	define_settings();
 	EnableQueryId();
+	hone_shmem_register(&own_time_part);
 
-	prev_post_parse_analyze = post_parse_analyze_hook;
-	post_parse_analyze_hook = probe_post_parse_analyze;
-	prev_planner = planner_hook;
-	planner_hook = probe_planner;
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = probe_ExecutorStart;
 	prev_ExecutorRun = ExecutorRun_hook;
@@ -810,9 +695,7 @@ hone_probe_init(void)
 	ExecutorFinish_hook = probe_ExecutorFinish;
 	prev_ExecutorEnd = ExecutorEnd_hook;
 	ExecutorEnd_hook = probe_ExecutorEnd;
-	prev_ProcessUtility = ProcessUtility_hook;
-	ProcessUtility_hook = probe_ProcessUtility;
-
-	RegisterXactCallback(forget_at_xact_end, NULL);
-	RegisterSubXactCallback(forget_at_subxact_end, NULL);
+	hone_parse_init();
+	hone_utility_init();
+	hone_failure_init();
 }

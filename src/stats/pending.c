@@ -40,19 +40,24 @@
 #define PENDING_ENTRIES 32
 #define MAP_SIZE 64				/* a power of two, at least twice the entries */
 
+typedef struct PendingEntry
+{
+	bool		dirty;
+	HoneBatch	batch;
+} PendingEntry;
+
 typedef struct PendingArea
 {
 	slock_t		lock;			/* protects everything below */
 	int			used;
-	bool		dirty[PENDING_ENTRIES];
-	HoneBatch	batch[PENDING_ENTRIES];
+	PendingEntry entry[PENDING_ENTRIES];
 } PendingArea;
 
 static PendingArea *areas = NULL;
 
-/* This backend's own area, and where in it each query is (0: nowhere). */
+/* This backend's own area, and where in it each query is. */
 static PendingArea *my_area = NULL;
-static uint8 map[MAP_SIZE];
+static PendingEntry *map[MAP_SIZE];
 
 static Size
 pending_size(void)
@@ -71,7 +76,7 @@ pending_startup(void *memory, bool found)
 	{
 		SpinLockInit(&areas[i].lock);
 		areas[i].used = 0;
-		memset(areas[i].dirty, 0, sizeof(areas[i].dirty));
+		memset(areas[i].entry, 0, sizeof(areas[i].entry));
 	}
 }
 
@@ -86,28 +91,37 @@ clear_batch(HoneBatch *batch)
 {
 	memset(&batch->counters, 0, sizeof(batch->counters));
 	batch->counters.min_ns = PG_UINT64_MAX;
+	batch->ntables = 0;
 	memset(batch->count, 0, sizeof(batch->count));
 }
 
-/* Move one entry's figures to the table. */
-static void
-drain_entry(PendingArea *area, int i)
+/*
+ * Move one entry's figures to the table. A query was last seen when that was
+ * noticed, at most a second later than it ran: that spares each statement a
+ * look at the time.
+ */
+static pg_noinline void
+drain_entry(PendingArea *area, PendingEntry *entry)
 {
 	HoneBatch	copy;
 	bool		dirty;
 
 	SpinLockAcquire(&area->lock);
-	dirty = i < area->used && area->dirty[i];
+	dirty = entry < &area->entry[area->used] && entry->dirty;
 	if (dirty)
 	{
-		copy = area->batch[i];
-		clear_batch(&area->batch[i]);
-		area->dirty[i] = false;
+		copy = entry->batch;
+		clear_batch(&entry->batch);
+		entry->dirty = false;
 	}
 	SpinLockRelease(&area->lock);
 
 	if (dirty)
+	{
+		copy.last_seen = GetCurrentTimestamp();
 		hone_stats_store_add(&copy);
+		hone_stats_spread(&copy);
+	}
 }
 
 static void
@@ -118,8 +132,8 @@ drain_area(PendingArea *area)
 
 	for (int i = 0; i < used; i++)
 	{
-		if (*(volatile bool *) &area->dirty[i])
-			drain_entry(area, i);
+		if (*(volatile bool *) &area->entry[i].dirty)
+			drain_entry(area, &area->entry[i]);
 	}
 }
 
@@ -160,54 +174,70 @@ have_area(void)
 	return true;
 }
 
-static int
-add_entry(int position, const HoneQueryKey *key, CommandTag command)
+static inline unsigned int
+place_of(const HoneQueryKey *key, uint64 top_queryid)
 {
-	int			i = my_area->used;
-
-	SpinLockAcquire(&my_area->lock);
-	my_area->batch[i].key = *key;
-	my_area->batch[i].top_queryid = 0;
-	my_area->batch[i].ntables = 0;
-	my_area->batch[i].command = command;
-	my_area->batch[i].last_seen = 0;
-	clear_batch(&my_area->batch[i]);
-	my_area->dirty[i] = false;
-	my_area->used = i + 1;
-	SpinLockRelease(&my_area->lock);
-	map[position] = (uint8) (i + 1);
-	return i;
+	return (unsigned int) ((key->queryid ^ (key->queryid >> 32) ^ top_queryid ^ key->userid) %
+				  MAP_SIZE);
 }
 
-/* Only the owner writes keys, so it may read them without the lock. */
-static int
-find_entry(const HoneQueryKey *key, CommandTag command, bool *is_new)
+static pg_noinline PendingEntry *
+add_entry(const HoneQueryKey *key, uint64 top_queryid, CommandTag command)
 {
+	PendingEntry *entry;
 	int			position;
 
-	for (position = (int) ((key->queryid ^ key->userid ^ key->toplevel) % MAP_SIZE);
-		 map[position] != 0;
-		 position = (position + 1) % MAP_SIZE)
-	{
-		int			i = map[position] - 1;
-
-		if (memcmp(&my_area->batch[i].key, key, sizeof(*key)) == 0)
-			return i;
-	}
 	if (my_area->used == PENDING_ENTRIES)
-	{
 		empty_my_area();
-		position = (int) ((key->queryid ^ key->userid ^ key->toplevel) % MAP_SIZE);
+	entry = &my_area->entry[my_area->used];
+	position = place_of(key, top_queryid);
+	while (map[position] != NULL)
+		position = (position + 1) % MAP_SIZE;
+
+	SpinLockAcquire(&my_area->lock);
+	entry->batch.key = *key;
+	entry->batch.top_queryid = top_queryid;
+	entry->batch.command = command;
+	clear_batch(&entry->batch);
+	entry->dirty = false;
+	my_area->used++;
+	SpinLockRelease(&my_area->lock);
+	map[position] = entry;
+	return entry;
+}
+
+static inline bool
+same_key(const HoneQueryKey *a, const HoneQueryKey *b)
+{
+	return a->queryid == b->queryid && a->userid == b->userid &&
+		a->dbid == b->dbid && a->toplevel == b->toplevel;
+}
+
+/*
+ * The entry of a query, or NULL. Only the owner writes keys, so it may read them
+ * without the lock.
+ */
+static inline PendingEntry *
+find_entry(const HoneQueryKey *key, uint64 top_queryid)
+{
+	unsigned int position = place_of(key, top_queryid);
+	PendingEntry *entry;
+
+	while ((entry = map[position]) != NULL)
+	{
+		if (likely(same_key(&entry->batch.key, key) &&
+				   entry->batch.top_queryid == top_queryid))
+			return entry;
+		position = (position + 1) % MAP_SIZE;
 	}
-	*is_new = true;
-	return add_entry(position, key, command);
+	return NULL;
 }
 
 /* Count a duration in a batch; false if its place is taken by another bucket. */
 static inline bool
 count_bucket(HoneBatch *batch, int bucket)
 {
-	int			i = bucket % HONE_BATCH_BUCKETS;
+	unsigned int i = (unsigned int) bucket % HONE_BATCH_BUCKETS;
 
 	if (batch->count[i] != 0 && batch->bucket[i] != bucket)
 		return false;
@@ -216,25 +246,92 @@ count_bucket(HoneBatch *batch, int bucket)
 	return true;
 }
 
-static inline void
-count_execution(HoneCounters *counters, const HoneExecution *execution)
+/* What most executions do not have. */
+static pg_noinline void
+count_unusual(HoneCounters *counters, const HoneExecution *execution)
 {
-	double		ms = (double) execution->exec_ns / 1000000.0;
-
-	if (execution->outcome == HONE_COMPLETED)
-		counters->calls++;
-	else
+	if (execution->outcome != HONE_COMPLETED)
 	{
+		counters->calls--;
 		counters->errors++;
 		if (execution->outcome == HONE_CANCELLED)
 			counters->cancels++;
 	}
-	counters->rows += (int64) execution->rows;
-	counters->exec_ns += execution->exec_ns;
-	counters->min_ns = Min(counters->min_ns, execution->exec_ns);
-	counters->max_ns = Max(counters->max_ns, execution->exec_ns);
-	counters->square_ms += ms * ms;
+	counters->caught += execution->caught_errors;
+	counters->jit_functions += execution->jit_functions;
+	counters->jit_ns += execution->jit_ns;
+	counters->usage.shared_blks_hit -= execution->usage.shared_blks_hit;
 	hone_usage_add(&counters->usage, &execution->usage);
+}
+
+static inline void
+count_execution(HoneCounters *counters, const HoneExecution *execution)
+{
+	uint64		ns = execution->exec_ns;
+	double		ms = (double) (int64) ns * 1e-6;
+
+	counters->calls++;
+	counters->rows += (int64) execution->rows;
+	counters->exec_ns += ns;
+	counters->min_ns = Min(counters->min_ns, ns);
+	counters->max_ns = Max(counters->max_ns, ns);
+	counters->square_ms += ms * ms;
+	counters->usage.shared_blks_hit += execution->usage.shared_blks_hit;
+	if (execution->plan_ns != 0)
+	{
+		counters->plans++;
+		counters->plan_ns += execution->plan_ns;
+	}
+	if (execution->plan_kind == HONE_PLAN_GENERIC)
+		counters->generic++;
+	else if (execution->plan_kind == HONE_PLAN_CUSTOM)
+		counters->custom++;
+	if (unlikely(execution->unusual))
+		count_unusual(counters, execution);
+}
+
+/*
+ * Add what was read of a table. A plan reads its tables in the same order each
+ * time, so a table is mostly in its place. More tables than there is room for
+ * are left out.
+ */
+static pg_noinline void
+count_table(HoneBatch *batch, const HoneTableRead *read)
+{
+	int			i = 0;
+
+	while (i < batch->ntables && batch->tables[i].relid != read->relid)
+		i++;
+	if (i == HONE_BATCH_TABLES)
+		return;
+	if (i == batch->ntables)
+	{
+		batch->tables[i] = *read;
+		batch->ntables++;
+		return;
+	}
+	batch->tables[i].is_target |= read->is_target;
+	batch->tables[i].seq_rows += read->seq_rows;
+	batch->tables[i].index_rows += read->index_rows;
+}
+
+static inline void
+count_tables(HoneBatch *batch, const HoneExecution *execution)
+{
+	for (int i = 0; i < execution->ntables; i++)
+	{
+		const HoneTableRead *read = &execution->tables[i];
+		HoneTableRead *sum = &batch->tables[i];
+
+		if (likely(i < batch->ntables && sum->relid == read->relid &&
+				   sum->is_target == read->is_target))
+		{
+			sum->seq_rows += read->seq_rows;
+			sum->index_rows += read->index_rows;
+		}
+		else
+			count_table(batch, read);
+	}
 }
 
 /*
@@ -242,7 +339,7 @@ count_execution(HoneCounters *counters, const HoneExecution *execution)
  * was prepared before its text was evicted, or by another role. Asked once for
  * each entry; not while an error is handled.
  */
-static void
+static pg_noinline void
 bring_text(const HoneExecution *execution)
 {
 	int			length;
@@ -253,56 +350,74 @@ bring_text(const HoneExecution *execution)
 		hone_stats_remember_text(&execution->key, text, length, 0, NULL);
 }
 
-void
+bool
 hone_stats_record(const HoneExecution *execution)
 {
 	int			bucket = hone_histogram_bucket(execution->exec_ns);
-	int			i;
-	bool		is_new = false;
+	PendingEntry *entry;
 
-	if (!have_area())
-		return;
-	i = find_entry(&execution->key, execution->command, &is_new);
-	if (is_new)
+	if (unlikely(my_area == NULL) && !have_area())
+		return false;
+	entry = find_entry(&execution->key, execution->top_queryid);
+	if (unlikely(entry == NULL))
+	{
 		bring_text(execution);
+		entry = add_entry(&execution->key, execution->top_queryid, execution->command);
+	}
+	if (unlikely(execution->unusual) && execution->outcome != HONE_COMPLETED)
+		hone_stats_count_error(&execution->key, execution->sqlerrcode);
 
 	for (;;)
 	{
-		HoneBatch  *batch = &my_area->batch[i];
-		bool		counted;
+		bool		first;
 
 		SpinLockAcquire(&my_area->lock);
-		counted = count_bucket(batch, bucket);
-		if (counted)
+		first = !entry->dirty;
+		if (likely(count_bucket(&entry->batch, bucket)))
 		{
-			count_execution(&batch->counters, execution);
-			batch->last_seen = GetCurrentStatementStartTimestamp();
-			my_area->dirty[i] = true;
+			count_execution(&entry->batch.counters, execution);
+			count_tables(&entry->batch, execution);
+			entry->dirty = true;
+			SpinLockRelease(&my_area->lock);
+			return first;
 		}
 		SpinLockRelease(&my_area->lock);
-		if (counted)
-			return;
 		/* Two durations fell on one place: empty the entry, then it fits. */
-		drain_entry(my_area, i);
+		drain_entry(my_area, entry);
 	}
 }
 
 void
-hone_stats_record_plan(const HoneQueryKey *key, CommandTag command, uint64 plan_ns)
+hone_stats_record_plan(const HoneQueryKey *key, uint64 top_queryid, CommandTag command,
+					   uint64 plan_ns)
 {
-	HoneBatch  *batch;
-	int			i;
-	bool		is_new;
+	PendingEntry *entry;
 
 	if (!have_area())
 		return;
-	i = find_entry(key, command, &is_new);
-	batch = &my_area->batch[i];
+	entry = find_entry(key, top_queryid);
+	if (entry == NULL)
+		entry = add_entry(key, top_queryid, command);
 
 	SpinLockAcquire(&my_area->lock);
-	batch->counters.plans++;
-	batch->counters.plan_ns += plan_ns;
-	batch->last_seen = GetCurrentStatementStartTimestamp();
-	my_area->dirty[i] = true;
+	entry->batch.counters.plans++;
+	entry->batch.counters.plan_ns += plan_ns;
+	entry->dirty = true;
 	SpinLockRelease(&my_area->lock);
+}
+
+/* Once for each parallel worker and execution: not worth an entry. */
+void
+hone_stats_record_tables(const HoneExecution *execution)
+{
+	HoneBatch	batch;
+
+	if (areas == NULL || execution->ntables == 0)
+		return;
+	memset(&batch, 0, sizeof(batch));
+	batch.key = execution->key;
+	batch.command = execution->command;
+	batch.last_seen = GetCurrentTimestamp();
+	count_tables(&batch, execution);
+	hone_stats_spread(&batch);
 }

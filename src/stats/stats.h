@@ -10,13 +10,30 @@
 
 struct JumbleState;
 
+/* Under this query id stands what failed before it was a query. */
+#define HONE_NO_QUERY PG_UINT64_MAX
+
 /* in stats.c */
 extern void hone_stats_init(void);
 
-/* in pending.c: called for every statement; never raise an error */
-extern void hone_stats_record(const HoneExecution *execution);
-extern void hone_stats_record_plan(const HoneQueryKey *key, CommandTag command,
-								   uint64 plan_ns);
+/*
+ * in pending.c: called for every statement; never raise an error. Returns true
+ * when this is the first of its query since the last drain.
+ */
+extern bool hone_stats_record(const HoneExecution *execution);
+extern void hone_stats_record_plan(const HoneQueryKey *key, uint64 top_queryid,
+								   CommandTag command, uint64 plan_ns);
+
+/* What a parallel worker read; its leader reports the rest of the execution. */
+extern void hone_stats_record_tables(const HoneExecution *execution);
+
+/*
+ * in spread.c: count an error by its SQLSTATE (0: not known), when it happens:
+ * one that ended the statement, or one that was caught inside it. Never raise
+ * an error nor allocate.
+ */
+extern void hone_stats_count_error(const HoneQueryKey *key, int sqlerrcode);
+extern void hone_stats_count_caught(const HoneQueryKey *key, int sqlerrcode);
 
 /*
  * Bring what the backends have counted since the last time into the shared

@@ -81,6 +81,7 @@ extern int64 hone_stats_store_remove(Oid userid, Oid dbid, uint64 queryid);
 extern int	hone_stats_store_limit(void);
 extern void hone_stats_store_info(HoneStatsInfo *info);
 
+extern void hone_stats_spread(const HoneBatch *batch);
 /* in pending.c */
 extern const HoneShmemPart hone_stats_pending_part;
 

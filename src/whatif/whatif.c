@@ -67,24 +67,6 @@ with_partitions(List *hide)
 }
 
 void
-hone_whatif_push(const HoneConfiguration *configuration)
-{
-	InEffect   *top;
-
-	if (nested >= MAX_NESTED)
-		ereport(ERROR,
-				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
-				 errmsg("what-if questions are nested too deeply")));
-
-	top = &in_effect[nested];
-	top->configuration = configuration;
-	top->hide = configuration ? with_partitions(configuration->hide) : NIL;
-	top->planner_depth = 0;
-	top->xact_level = GetCurrentTransactionNestLevel();
-	nested++;
-}
-
-void
 hone_whatif_pop(void)
 {
 	Assert(nested > 0);
@@ -232,9 +214,18 @@ forget_at_subabort(SubXactEvent event,
 		nested--;
 }
 
-void
-hone_whatif_init(void)
+/*
+ * Hooks are installed when the first question is asked in this process: those
+ * who never ask pay nothing for them.
+ */
+static void
+install_hooks(void)
 {
+	static bool installed = false;
+
+	if (installed)
+		return;
+	installed = true;
 	prev_planner = planner_hook;
 	planner_hook = count_planner;
 	prev_get_relation_info = get_relation_info_hook;
@@ -246,4 +237,23 @@ hone_whatif_init(void)
 
 	RegisterXactCallback(forget_at_end, NULL);
 	RegisterSubXactCallback(forget_at_subabort, NULL);
+}
+
+void
+hone_whatif_push(const HoneConfiguration *configuration)
+{
+	InEffect   *top;
+
+	install_hooks();
+	if (nested >= MAX_NESTED)
+		ereport(ERROR,
+				(errcode(ERRCODE_STATEMENT_TOO_COMPLEX),
+				 errmsg("what-if questions are nested too deeply")));
+
+	top = &in_effect[nested];
+	top->configuration = configuration;
+	top->hide = configuration ? with_partitions(configuration->hide) : NIL;
+	top->planner_depth = 0;
+	top->xact_level = GetCurrentTransactionNestLevel();
+	nested++;
 }

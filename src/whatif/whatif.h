@@ -52,8 +52,6 @@ typedef struct HoneConfiguration
 	List	   *hide;			/* of Oid (real indexes), an OID list */
 } HoneConfiguration;
 
-extern void hone_whatif_init(void);
-
 /*
  * Parse one CREATE INDEX statement (a name, CONCURRENTLY and IF NOT EXISTS are
  * accepted and ignored) into an index that could be built. Errors as CREATE

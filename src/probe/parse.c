@@ -1,0 +1,246 @@
+/*
+ * parse.c
+ *	  Parse analysis and planning.
+ *
+ * At parse analysis the text of a statement is made known to stats: the only
+ * moment at which the places of its constants are known. Planning is timed, and
+ * counted apart from execution; the execution that follows is told, and whether
+ * the plan was made for its parameter values. Functions that planning runs are
+ * nested statements like any other.
+ *
+ * An error while planning is that statement's failure: it took as long as the
+ * planning did.
+ */
+#include "postgres.h"
+
+#include <ctype.h>
+
+#include "optimizer/planner.h"
+#include "parser/analyze.h"
+#include "parser/scansup.h"
+
+#include "probe/internal.h"
+#include "stats/stats.h"
+#include "workload/workload.h"
+
+/* A planning under way. */
+typedef struct Planning
+{
+	HonePlanned planned;		/* as it will be */
+	HoneExecution *outer;
+	const char *source;
+	int			location;
+	int			len;
+	ParamListInfo params;
+} Planning;
+
+/*
+ * The one at level 0, which has no PG_TRY of ours: not on the stack, because the
+ * log hook looks at it when that is gone.
+ */
+static Planning top_planning;
+static bool under_way = false;
+
+static post_parse_analyze_hook_type prev_post_parse_analyze = NULL;
+static planner_hook_type prev_planner = NULL;
+
+/*
+ * Does a source text, after white space, comments and parentheses, begin like
+ * a statement? PL/pgSQL has its expressions analysed as queries whose text is
+ * the bare expression, which says nothing to a reader.
+ */
+static bool
+begins_statement(const char *text)
+{
+	static const char *const words[] = {
+		"select", "insert", "update", "delete", "merge", "with", "values",
+		"table", "prepare", "explain", "declare", "create", "copy", "refresh"
+	};
+
+	for (;;)
+	{
+		if (scanner_isspace(*text) || *text == '(')
+			text++;
+		else if (text[0] == '-' && text[1] == '-')
+			text += strcspn(text, "\r\n");
+		else if (text[0] == '/' && text[1] == '*' && strstr(text + 2, "*/") != NULL)
+			text = strstr(text + 2, "*/") + 2;
+		else
+			break;
+	}
+	for (int i = 0; i < (int) lengthof(words); i++)
+	{
+		size_t		len = strlen(words[i]);
+
+		if (pg_strncasecmp(text, words[i], len) == 0)
+			return !isalnum((unsigned char) text[len]) && text[len] != '_';
+	}
+	return false;
+}
+
+static void
+probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
+{
+	const char *text = pstate->p_sourcetext;
+	int			location = query->stmt_location;
+	int			len = query->stmt_len;
+	HoneQueryKey key;
+
+	if (prev_post_parse_analyze)
+		prev_post_parse_analyze(pstate, query, jstate);
+
+	if (!hone_probe_tracking() || query->utilityStmt != NULL || text == NULL || text == hone_probe.unsafe_text)
+		return;
+	if (query->queryId == 0)
+	{
+		/* compute_query_id is off: identify it ourselves. */
+		jstate = hone_jumble_query(query, text);
+		if (query->queryId == 0)
+			return;
+	}
+	hone_probe_fill_key(&key, (uint64) query->queryId);
+	text = CleanQuerytext(text, &location, &len);
+	if (!begins_statement(text))
+		return;
+	hone_stats_remember_text(&key, text, len, location, jstate);
+
+	/* In a function, parameters have names. */
+	if (pstate->p_post_columnref_hook != NULL || pstate->p_pre_columnref_hook != NULL)
+		hone_workload_learn(key.queryid, query, text, len, location);
+}
+
+static PlannedStmt *
+call_planner(Query *parse, const char *query_string, int cursor_options,
+			 ParamListInfo bound_params)
+{
+	if (prev_planner)
+		return prev_planner(parse, query_string, cursor_options, bound_params);
+	return standard_planner(parse, query_string, cursor_options, bound_params);
+}
+
+/*
+ * A planning for which no execution came (EXPLAIN, PREPARE). One that was
+ * followed by its execution is counted with that.
+ */
+void
+hone_planned_count(void)
+{
+	HonePlanned *planned = &hone_probe.planned;
+
+	hone_stats_record_plan(&planned->key, planned->top_queryid,
+						   hone_probe_command_tag(planned->command), planned->ns);
+	planned->key.queryid = 0;
+}
+
+static inline void
+begin_planning(Planning *planning, const Query *parse, const char *query_string,
+			   ParamListInfo params)
+{
+	HonePlanned *planned = &planning->planned;
+
+	hone_probe_fill_key(&planned->key, (uint64) parse->queryId);
+	planned->top_queryid = hone_probe_top_queryid();
+	planned->command = parse->commandType;
+	planned->with_values = params != NULL;
+	planning->source = query_string;
+	planning->location = parse->stmt_location;
+	planning->len = parse->stmt_len;
+	planning->params = params;
+	planning->outer = hone_probe_enter_planning(planned->key.queryid);
+	planned->ns = -hone_now_ns();
+}
+
+static inline void
+end_planning(Planning *planning)
+{
+	planning->planned.ns += hone_now_ns();
+	hone_probe_leave(planning->outer);
+}
+
+/* The planner has failed; the time it took is what this execution took. */
+static void
+record_failure(Planning *planning, int sqlerrcode)
+{
+	HoneExecution execution;
+
+	end_planning(planning);
+	memset(&execution, 0, sizeof(execution));
+	execution.key = planning->planned.key;
+	execution.command = hone_probe_command_tag(planning->planned.command);
+	execution.nesting = hone_probe.nesting;
+	execution.top_queryid = planning->planned.top_queryid;
+	execution.exec_ns = planning->planned.ns;
+	execution.params = planning->params;
+	hone_probe_set_text(&execution, planning->source, planning->location, planning->len);
+	hone_failure_set(&execution, sqlerrcode);
+	hone_probe_hand_over(&execution);
+	hone_failure_passed(&execution);
+}
+
+/* An error is on its way to the log. Was it the planning at level 0 that failed? */
+bool
+hone_planning_failed(int sqlerrcode)
+{
+	if (!under_way)
+		return false;
+	under_way = false;
+	record_failure(&top_planning, sqlerrcode);
+	return true;
+}
+
+static pg_noinline PlannedStmt *
+plan_guarded(Query *parse, const char *query_string, int cursor_options,
+			 ParamListInfo bound_params)
+{
+	Planning	planning;
+	PlannedStmt *plan;
+
+	begin_planning(&planning, parse, query_string, bound_params);
+	PG_TRY();
+	{
+		plan = call_planner(parse, query_string, cursor_options, bound_params);
+	}
+	PG_CATCH();
+	{
+		record_failure(&planning, geterrcode());
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	end_planning(&planning);
+
+	/* Functions that were folded may have been planned meanwhile. */
+	hone_planned_flush();
+	hone_probe.planned = planning.planned;
+	return plan;
+}
+
+static PlannedStmt *
+probe_planner(Query *parse, const char *query_string, int cursor_options,
+			  ParamListInfo bound_params)
+{
+	PlannedStmt *plan;
+
+	if (parse->queryId == 0 || !hone_probe_tracking())
+		return call_planner(parse, query_string, cursor_options, bound_params);
+	hone_planned_flush();
+	if (unlikely(!hone_probe_may_go_unguarded()))
+		return plan_guarded(parse, query_string, cursor_options, bound_params);
+
+	begin_planning(&top_planning, parse, query_string, bound_params);
+	under_way = true;
+	plan = call_planner(parse, query_string, cursor_options, bound_params);
+	under_way = false;
+	end_planning(&top_planning);
+	hone_planned_flush();
+	hone_probe.planned = top_planning.planned;
+	return plan;
+}
+
+void
+hone_parse_init(void)
+{
+	prev_post_parse_analyze = post_parse_analyze_hook;
+	post_parse_analyze_hook = probe_post_parse_analyze;
+	prev_planner = planner_hook;
+	planner_hook = probe_planner;
+}

@@ -1,0 +1,178 @@
+/*
+ * utility.c
+ *	  Utility statements, one query for each command tag.
+ *
+ * Their texts differ in names and values at every turn (temporary tables,
+ * DEALLOCATE, SET), so each command is one query whose text is its tag. The
+ * slow log keeps the text itself only of commands that cannot carry a password
+ * or a connection string.
+ */
+#include "postgres.h"
+
+#include "common/hashfn.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+
+#include "probe/internal.h"
+#include "stats/stats.h"
+
+static ProcessUtility_hook_type prev_ProcessUtility = NULL;
+
+/*
+ * EXECUTE runs a statement that is measured itself; PREPARE and DEALLOCATE are
+ * bookkeeping around it.
+ */
+static bool
+utility_is_transparent(const Node *statement)
+{
+	return IsA(statement, ExecuteStmt) || IsA(statement, PrepareStmt) ||
+		IsA(statement, DeallocateStmt);
+}
+
+/*
+ * May the text of a utility statement be kept? Only of those that cannot carry
+ * a password or a connection string.
+ */
+static bool
+utility_text_is_safe(const Node *statement)
+{
+	switch (nodeTag(statement))
+	{
+		case T_IndexStmt:
+		case T_ReindexStmt:
+		case T_VacuumStmt:
+		case T_ClusterStmt:
+		case T_CreateTableAsStmt:
+		case T_RefreshMatViewStmt:
+		case T_AlterTableStmt:
+		case T_TruncateStmt:
+		case T_ExplainStmt:
+		case T_DeclareCursorStmt:
+		case T_FetchStmt:
+		case T_LockStmt:
+		case T_CheckPointStmt:
+		case T_DropStmt:
+			return true;
+		case T_CopyStmt:
+			return !((const CopyStmt *) statement)->is_program;
+		default:
+			return false;
+	}
+}
+
+/* The id of each command, once it has been needed. */
+static uint64
+utility_id(CommandTag command)
+{
+	static uint64 ids[COMMAND_TAG_NEXTTAG];
+
+	if (ids[command] == 0)
+	{
+		const char *name = GetCommandTagName(command);
+		uint64		id = hash_bytes_extended((const unsigned char *) name,
+											 (int) strlen(name), 0);
+
+		ids[command] = id ? id : 1;
+	}
+	return ids[command];
+}
+
+static void
+call_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
+					ProcessUtilityContext context, ParamListInfo params,
+					QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	if (prev_ProcessUtility)
+		prev_ProcessUtility(pstmt, query_string, read_only_tree, context,
+							params, env, dest, qc);
+	else
+		standard_ProcessUtility(pstmt, query_string, read_only_tree, context,
+								params, env, dest, qc);
+}
+
+static void
+begin_utility(HoneExecution *execution, const PlannedStmt *pstmt, const char *query_string)
+{
+	const char *name;
+
+	memset(execution, 0, sizeof(*execution));
+	execution->unusual = false;
+	execution->command = CreateCommandTag(pstmt->utilityStmt);
+	hone_probe_fill_key(&execution->key, utility_id(execution->command));
+	execution->nesting = hone_probe.nesting;
+	execution->top_queryid = hone_probe_top_queryid();
+	hone_probe_set_text(execution, query_string, pstmt->stmt_location, pstmt->stmt_len);
+	execution->text_is_safe = utility_text_is_safe(pstmt->utilityStmt);
+
+	name = GetCommandTagName(execution->command);
+	hone_stats_remember_text(&execution->key, name, (int) strlen(name), 0, NULL);
+}
+
+static void
+end_utility(HoneExecution *execution, const HoneUsageMark *mark, HoneExecution *outer,
+			const char *outer_unsafe_text)
+{
+	execution->exec_ns += hone_now_ns();
+	hone_probe_add_usage(execution, mark);
+	hone_probe_leave(outer);
+	hone_probe.unsafe_text = outer_unsafe_text;
+	if (hone_probe.nesting == 0)
+		hone_probe.top_utility = NULL;
+}
+
+static void
+probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_only_tree,
+					 ProcessUtilityContext context, ParamListInfo params,
+					 QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
+{
+	const char *outer_unsafe_text = hone_probe.unsafe_text;
+	HoneExecution *outer;
+	HoneExecution execution;
+	HoneUsageMark mark;
+
+	if (!hone_probe_tracking() || utility_is_transparent(pstmt->utilityStmt))
+	{
+		call_ProcessUtility(pstmt, query_string, read_only_tree, context,
+							params, env, dest, qc);
+		return;
+	}
+
+	/*
+	 * The statement may be gone when the call comes back (ROLLBACK in a
+	 * procedure frees it), so everything is taken from it now.
+	 */
+	begin_utility(&execution, pstmt, query_string);
+	if (!execution.text_is_safe)
+		hone_probe.unsafe_text = query_string;
+	if (hone_probe.nesting == 0)
+		hone_probe.top_utility = &execution;
+	outer = hone_probe_enter(&execution);
+	hone_probe_mark_usage(&mark);
+	execution.exec_ns -= hone_now_ns();
+	PG_TRY();
+	{
+		call_ProcessUtility(pstmt, query_string, read_only_tree, context,
+							params, env, dest, qc);
+	}
+	PG_CATCH();
+	{
+		end_utility(&execution, &mark, outer, outer_unsafe_text);
+		hone_failure_set(&execution, geterrcode());
+		hone_probe_hand_over(&execution);
+		hone_failure_passed(&execution);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+
+	end_utility(&execution, &mark, outer, outer_unsafe_text);
+	execution.outcome = HONE_COMPLETED;
+	execution.rows = qc ? qc->nprocessed : 0;
+	hone_probe_hand_over(&execution);
+}
+
+void
+hone_utility_init(void)
+{
+	prev_ProcessUtility = ProcessUtility_hook;
+	ProcessUtility_hook = probe_ProcessUtility;
+}
