@@ -4,7 +4,8 @@
 # warm: the difference of the two divided by the difference in transactions.
 #
 #	callgrind.pl total TRANSACTIONS FEW MANY
-#		one number: instructions per transaction
+#		three numbers per transaction: instructions, how many of them in the C
+#		library's malloc and free, and how often these are called
 #	callgrind.pl profile TRANSACTIONS FEW MANY FEW-OF-NOTHING MANY-OF-NOTHING OBJECT
 #		where the instructions go that a server with the shared library OBJECT
 #		executes more than one without: the library's own functions, what they
@@ -78,11 +79,23 @@ sub difference
 
 sub per_transaction { return $_[0] / $transactions; }
 
+sub is_malloc
+{
+	return $_[0] =~ /^libc[^\t]*\t(?:malloc|calloc|realloc|c?free|_int_(?:malloc|free|realloc)|unlink_chunk|
+		malloc_consolidate|sysmalloc|systrim|alloc_perturb|free_perturb|tcache_\w+)\b/x;
+}
+
 my $with = difference($files[0], $files[1]);
 
 if ($what eq 'total')
 {
-	printf "%.0f\n", per_transaction($with->{total});
+	my ($malloc, $calls) = (0, 0);
+	for (grep { is_malloc($_) } keys %{ $with->{self} }) { $malloc += $with->{self}{$_}; }
+	for my $callees (values %{ $with->{edge} })
+	{
+		for (grep { /^libc[^\t]*\t(?:malloc|calloc|realloc)$/ } keys %$callees) { $calls += $callees->{$_}[1]; }
+	}
+	printf "%.1f %.1f %.3f\n", map { per_transaction($_) } $with->{total}, $malloc, $calls;
 	exit;
 }
 
