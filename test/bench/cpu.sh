@@ -173,7 +173,7 @@ background_cpu() {
 	echo $(($(cpu_of "${others[@]}") + (${14} + ${15}) * ticks_ns))
 }
 
-# One long slice, to see what a server's other processes do during it. Notes
+# One long slice (half of its time is the client's, roughly), to see what a server's other processes do during it. Notes
 # "background CONFIGURATION LOAD LAUNCHER OTHERS SERVING WALL", all in us.
 watch_background() {
 	local config=$1 load=$2 clients=$3 transactions=$4
@@ -223,11 +223,12 @@ measure_load() {
 		open_gate "$config" "$load"
 	done
 
-	# How many transactions make a slice; then all are warmed up with one slice,
-	# or with so many query shapes that tables of them are full.
+	# How many transactions make a slice, by CPU time: the wall clock also counts
+	# what others do. Then all are warmed up with one slice, or with so many query
+	# shapes that tables of them are full.
 	slice nothing "$clients" 100
 	slice nothing "$clients" 400
-	transactions=$((slice_ms * 1000 * 400 / wall_us + 1))
+	transactions=$((slice_ms * 1000000 * 400 / cpu_ns + 1))
 	warm=$transactions
 	[ "$load" != churn ] || warm=57344		# 3.5 times all of them
 	[ "$load" = churn ] && for config in pgss hone; do
@@ -253,7 +254,7 @@ measure_load() {
 
 	if [ "$background_s" -gt 0 ]; then
 		for config in nothing pgss hone; do
-			watch_background "$config" "$load" "$clients" $((transactions * background_s * 1000 / slice_ms))
+			watch_background "$config" "$load" "$clients" $((transactions * background_s * 500 / slice_ms))
 		done
 	fi
 	for config in "${configs[@]}"; do

@@ -78,6 +78,22 @@ sub ratios
 	return map { $table->{$config}[$_] / $table->{nothing}[$_] } 0 .. $#{ $table->{$config} };
 }
 
+# Where the true median is, 95 times of 100, by the ranks of the ratios.
+sub interval
+{
+	my @v = sort { $a <=> $b } @_;
+	my $low = int(@v / 2 - 0.98 * sqrt(@v));
+	$low = 0 if $low < 0;
+	return ($v[$low], $v[ $#v - $low ]);
+}
+
+sub with_interval
+{
+	my ($load, $config) = @_;
+	my @r = ratios($cpu{$load}, $config);
+	return sprintf '%.3f (%.3f..%.3f)', median(@r), interval(@r);
+}
+
 sub cpu_ratio
 {
 	my ($load, $config) = @_;
@@ -229,13 +245,13 @@ sub limit_table
 	};
 	my $cpu = sub {
 		my ($name, $load, $limit, $beside) = @_;
-		my ($pgss, $hone, $control) = map { cpu_ratio($load, $_) } qw(pgss hone control);
+		my ($pgss, $hone) = map { cpu_ratio($load, $_) } qw(pgss hone);
 		return unless defined $hone;
 		my $reached = $hone <= $limit + 0.0005 && (!$beside || $hone <= $pgss + 0.0055);
 		push @rows, [
-			"CPU ratio, $name", sprintf('%.3f', $pgss), sprintf('%.3f', $hone),
+			"CPU ratio, $name", with_interval($load, 'pgss'), with_interval($load, 'hone'),
 			sprintf('%.2f', $limit) . ($beside ? sprintf(', and %.3f', $pgss + 0.005) : ''),
-			($reached ? 'yes' : '**no**') . sprintf(' (A/A control %.3f)', $control) ];
+			($reached ? 'yes' : '**no**') . sprintf(' (A/A control %s)', with_interval($load, 'control')) ];
 	};
 
 	$count->('instructions added, prepared point SELECT', added('select-prepared', 'pgss'), added('select-prepared', 'hone'), 800);
@@ -254,6 +270,7 @@ sub limit_table
 	}
 	return unless @rows;
 	print "\n### Against the limits\n\n";
+	print "CPU ratios: median of the rounds, and where it is by 95 % confidence. Instructions: malloc at the price of \"nothing\".\n\n";
 	head('figure', 'pg_stat_statements', 'pg_hone', 'at most', 'reached');
 	row(@$_) for @rows;
 }
