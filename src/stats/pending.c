@@ -34,6 +34,7 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
+#include "stats/spread.h"
 #include "stats/stats.h"
 #include "stats/store.h"
 
@@ -107,7 +108,10 @@ drain_entry(PendingArea *area, int i)
 	SpinLockRelease(&area->lock);
 
 	if (dirty)
+	{
 		hone_stats_store_add(&copy);
+		hone_stats_spread(&copy);
+	}
 }
 
 static void
@@ -262,6 +266,8 @@ hone_stats_record(const HoneExecution *execution)
 
 	if (!have_area())
 		return;
+	if (execution->outcome != HONE_COMPLETED)
+		hone_stats_count_error(&execution->key, execution->sqlerrcode);
 	i = find_entry(&execution->key, execution->command, &is_new);
 	if (is_new)
 		bring_text(execution);

@@ -19,6 +19,14 @@ extern void hone_stats_record_plan(const HoneQueryKey *key, CommandTag command,
 								   uint64 plan_ns);
 
 /*
+ * in spread.c: count an error by its SQLSTATE (0: not known), when it happens:
+ * one that ended the statement, or one that was caught inside it. Never raise
+ * an error nor allocate.
+ */
+extern void hone_stats_count_error(const HoneQueryKey *key, int sqlerrcode);
+extern void hone_stats_count_caught(const HoneQueryKey *key, int sqlerrcode);
+
+/*
  * Bring what the backends have counted since the last time into the shared
  * table: done by the launcher about once a second and by every reader.
  */
