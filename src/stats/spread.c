@@ -14,7 +14,8 @@
  * its tables, so there the totals are larger than the number of statements; one
  * that changes a table counts for latency under that alone.
  *
- * A plan that was made but not executed is in none of them.
+ * A plan that was made but not executed is in none of them. A batch of what a
+ * parallel worker read has tables, but no execution: that is its leader's.
  */
 #include "postgres.h"
 
@@ -212,13 +213,13 @@ spread_latency(const HoneBatch *batch)
 void
 hone_stats_spread(const HoneBatch *batch)
 {
-	if (batch->counters.calls + batch->counters.errors == 0)
-		return;
-	if (batch->top_queryid != 0)
+	bool		executed = batch->counters.calls + batch->counters.errors > 0;
+
+	if (executed && batch->top_queryid != 0)
 		spread_nested(batch);
 	for (int i = 0; i < batch->ntables; i++)
 		spread_table(batch, &batch->tables[i]);
-	if (batch->ntables > 0)
+	if (executed && batch->ntables > 0)
 		spread_latency(batch);
 }
 

@@ -10,6 +10,9 @@
 
 struct JumbleState;
 
+/* Under this query id stands what failed before it was a query. */
+#define HONE_NO_QUERY PG_UINT64_MAX
+
 /* in stats.c */
 extern void hone_stats_init(void);
 

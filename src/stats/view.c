@@ -217,9 +217,15 @@ put_error(const void *tally_key, const int64 *counters, void *arg)
 	{
 		put(&row, ObjectIdGetDatum(key->query.userid));
 		put(&row, ObjectIdGetDatum(key->query.dbid));
-		put(&row, Int64GetDatum((int64) key->query.queryid));
+		if (key->query.queryid == HONE_NO_QUERY)
+			put_null(&row, 1);
+		else
+			put(&row, Int64GetDatum((int64) key->query.queryid));
 		put(&row, BoolGetDatum(key->query.toplevel));
-		put_query(&row, key->query.queryid, key->query.userid, key->query.dbid);
+		if (key->query.queryid == HONE_NO_QUERY)
+			put_text(&row, "<never became a query>");
+		else
+			put_query(&row, key->query.queryid, key->query.userid, key->query.dbid);
 		put_sqlstate(&row, key->sqlerrcode);
 	}
 	put(&row, Int64GetDatum(counters[HONE_ERROR_RAISED]));
@@ -406,8 +412,8 @@ hone_table_latency_histogram(PG_FUNCTION_ARGS)
 		if (sum->command == CMDTAG_UNKNOWN)
 			ereport(ERROR,
 					(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-					 errmsg("unrecognized value \"%s\" of argument \"command\"", command),
-					 errhint("It is a command tag such as SELECT or UPDATE, or NULL for all.")));
+					 errmsg("argument \"command\" is not a command tag: \"%s\"", command),
+					 errhint("Write a command tag such as SELECT or UPDATE, or NULL for all.")));
 	}
 	hone_stats_drain();
 	hone_tally_read(&hone_latency_tally, sum_latency, sum);
