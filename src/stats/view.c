@@ -343,11 +343,7 @@ put_latency(const void *tally_key, const int64 *counters, void *arg)
 	ViewRow		row = {0};
 
 	if (key == NULL)
-	{
-		put_null(&row, 1);
-		put_text(&row, "<other>");
-		put_null(&row, 1);
-	}
+		put_null(&row, 3);
 	else
 	{
 		put(&row, ObjectIdGetDatum(key->dbid));
