@@ -15,6 +15,8 @@ BEGIN
 END $$;
 SET enable_bitmapscan = off;
 SET enable_indexonlyscan = off;
+SET enable_mergejoin = off;
+SET enable_nestloop = off;
 SET max_parallel_workers_per_gather = 0;
 
 SELECT hone.reset_query_stats() IS NOT NULL AS reset;
@@ -81,4 +83,6 @@ DROP FUNCTION stats_tables_f;
 DROP TABLE stats_tables_a;
 RESET enable_bitmapscan;
 RESET enable_indexonlyscan;
+RESET enable_mergejoin;
+RESET enable_nestloop;
 RESET max_parallel_workers_per_gather;

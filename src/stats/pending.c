@@ -34,7 +34,6 @@
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
-#include "stats/spread.h"
 #include "stats/stats.h"
 #include "stats/store.h"
 

@@ -88,11 +88,6 @@ extern HoneTally hone_table_tally;
 extern HoneTally hone_latency_tally;
 extern HoneTally hone_error_tally;
 
-extern const HoneShmemPart hone_stats_spread_part;
-
-/* Count a drained batch in the tallies; call it beside hone_stats_store_add. */
-extern void hone_stats_spread(const HoneBatch *batch);
-
 /* Forget what matches; zero stands for all. */
 extern void hone_stats_spread_remove(Oid userid, Oid dbid, uint64 queryid);
 

@@ -92,6 +92,13 @@ extern int	hone_stats_store_limit(void);
 extern void hone_stats_store_info(HoneStatsInfo *info);
 
 /*
+ * in spread.c: count a drained batch in the tallies, too; call it after
+ * hone_stats_store_add.
+ */
+extern const HoneShmemPart hone_stats_spread_part;
+extern void hone_stats_spread(const HoneBatch *batch);
+
+/*
  * in stats.c: the text of a query for the current user, who may be told that
  * he may not see it; and a cumulative histogram as rows (le_ms, count).
  */
