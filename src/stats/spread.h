@@ -78,7 +78,7 @@ typedef struct HoneErrorKey
 enum
 {
 	HONE_ERROR_RAISED,			/* that ended the statement */
-	HONE_ERROR_CAUGHT,			/* inside it, by a function */
+	HONE_ERROR_CAUGHT,			/* by a function, in it or around it */
 	HONE_ERROR_LAST_SEEN,
 	HONE_ERROR_COUNTERS
 };

@@ -108,6 +108,8 @@ hone_stats_visible_text(const HoneQueryKey *key, bool *isnull)
 	char	   *text;
 
 	*isnull = false;
+	if (key->queryid == HONE_NO_QUERY)
+		return CStringGetTextDatum("<never became a query>");
 	if (!hone_may_see_role(key->userid))
 		return CStringGetTextDatum("<insufficient privilege>");
 	text = hone_stats_text_get(key);

@@ -23,8 +23,8 @@ extern void hone_stats_record_plan(const HoneQueryKey *key, CommandTag command,
 
 /*
  * in spread.c: count an error by its SQLSTATE (0: not known), when it happens:
- * one that ended the statement, or one that was caught inside it. Never raise
- * an error nor allocate.
+ * one that ended the statement, or one that a function caught, in the statement
+ * or around it. Never raise an error nor allocate.
  */
 extern void hone_stats_count_error(const HoneQueryKey *key, int sqlerrcode);
 extern void hone_stats_count_caught(const HoneQueryKey *key, int sqlerrcode);

@@ -67,7 +67,7 @@ FROM hone.query_errors_memory() e
      LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) e.userid
      LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) e.dbid;
 COMMENT ON VIEW hone.query_errors IS
-'Errors of each query by SQLSTATE since the server started: those that ended the statement, cancels included, and those that were caught inside it; the row <other> is the sum of evicted ones';
+'Errors of each query by SQLSTATE since the server started: errors ended the statement, cancels included; caught is what a function caught, in the statement or around it; what failed before it was a query (syntax, names) has the queryid -1; the row <other> is the sum of evicted ones';
 
 CREATE FUNCTION hone.query_tables_memory(
     OUT userid oid, OUT dbid oid, OUT queryid bigint, OUT query text, OUT relid oid,

@@ -217,15 +217,9 @@ put_error(const void *tally_key, const int64 *counters, void *arg)
 	{
 		put(&row, ObjectIdGetDatum(key->query.userid));
 		put(&row, ObjectIdGetDatum(key->query.dbid));
-		if (key->query.queryid == HONE_NO_QUERY)
-			put_null(&row, 1);
-		else
-			put(&row, Int64GetDatum((int64) key->query.queryid));
+		put(&row, Int64GetDatum((int64) key->query.queryid));
 		put(&row, BoolGetDatum(key->query.toplevel));
-		if (key->query.queryid == HONE_NO_QUERY)
-			put_text(&row, "<never became a query>");
-		else
-			put_query(&row, key->query.queryid, key->query.userid, key->query.dbid);
+		put_query(&row, key->query.queryid, key->query.userid, key->query.dbid);
 		put_sqlstate(&row, key->sqlerrcode);
 	}
 	put(&row, Int64GetDatum(counters[HONE_ERROR_RAISED]));
