@@ -74,6 +74,30 @@ SELECT calls, errors FROM hone.table_latency WHERE table_name = 'public.t' AND c
 is($node->safe_psql('postgres', q{
 SELECT max(count) FROM hone.table_latency_histogram('t', 'SELECT')}), '1200', 'and its histogram');
 
+# The same by eight backends at once, each evicting the others' rows.
+$node->safe_psql('postgres', q{
+CREATE FUNCTION one(n int) RETURNS void LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE 'SELECT a' || repeat(', a', n / 20) || repeat(' + a', n % 20) || ' FROM t';
+    BEGIN
+        EXECUTE 'SELECT 1 / a' || repeat(', a', n / 20) || repeat(' + a', n % 20) || ' FROM t';
+    EXCEPTION WHEN division_by_zero THEN NULL;
+    END;
+END $$;
+SELECT hone.reset_query_stats()});
+my $script = $node->basedir . '/many.sql';
+append_to_file($script, "\\set n random(0, 599)\nSELECT one(:n);\n");
+$node->command_ok([ 'pgbench', '-n', '-c', '8', '-t', '250', '-f', $script, 'postgres' ], 'load');
+is($node->safe_psql('postgres', q{
+SELECT (SELECT (sum(calls), sum(errors)) FROM hone.nested_queries),
+       (SELECT sum(executions) FROM hone.query_tables WHERE table_name = 'public.t' OR query = '<other>'),
+       (SELECT (sum(calls), sum(errors)) FROM hone.table_latency WHERE table_name = 'public.t'),
+       (SELECT sum(errors) FROM hone.query_errors WHERE sqlstate = '22012' OR query = '<other>')}),
+	'(2000,2000)|4000|(2000,2000)|2000', 'nothing is lost between eight backends');
+is($node->safe_psql('postgres', q{
+SELECT error_evictions > 0 AND nested_evictions > 0 AND table_evictions > 0
+FROM hone.query_stats_info}), 't', 'while all were evicting');
+
 # More tables than have a latency of their own.
 $node->safe_psql('postgres', 'SELECT hone.reset_query_stats()');
 $node->safe_psql('postgres', q{SELECT tables(400, 'many')});
