@@ -53,7 +53,7 @@ rows_of_latency(void)
 	return LATENCY_ROWS;
 }
 
-HoneTally	hone_nested_tally = {
+HoneTally	hone_stats_nested_tally = {
 	.key_size = sizeof(HoneNestedKey),
 	.counters = HONE_NESTED_COUNTERS,
 	.dense = HONE_NESTED_COUNTERS,
@@ -61,7 +61,7 @@ HoneTally	hone_nested_tally = {
 	.wanted_rows = rows_by_query,
 };
 
-HoneTally	hone_table_tally = {
+HoneTally	hone_stats_table_tally = {
 	.key_size = sizeof(HoneTableKey),
 	.counters = HONE_TABLE_COUNTERS,
 	.dense = HONE_TABLE_COUNTERS,
@@ -69,7 +69,7 @@ HoneTally	hone_table_tally = {
 	.wanted_rows = rows_by_table,
 };
 
-HoneTally	hone_latency_tally = {
+HoneTally	hone_stats_latency_tally = {
 	.key_size = sizeof(HoneLatencyKey),
 	.counters = HONE_LATENCY_COUNTERS,
 	.dense = HONE_LATENCY_BUCKET,
@@ -78,7 +78,7 @@ HoneTally	hone_latency_tally = {
 	.wanted_rows = rows_of_latency,
 };
 
-HoneTally	hone_error_tally = {
+HoneTally	hone_stats_error_tally = {
 	.key_size = sizeof(HoneErrorKey),
 	.counters = HONE_ERROR_COUNTERS,
 	.dense = HONE_ERROR_COUNTERS,
@@ -88,7 +88,8 @@ HoneTally	hone_error_tally = {
 };
 
 static HoneTally *const tallies[] = {
-	&hone_nested_tally, &hone_table_tally, &hone_latency_tally, &hone_error_tally
+	&hone_stats_nested_tally, &hone_stats_table_tally,
+	&hone_stats_latency_tally, &hone_stats_error_tally
 };
 
 static Size
@@ -136,7 +137,7 @@ spread_nested(const HoneBatch *batch)
 		{HONE_NESTED_EXEC_NS, (int64) c->exec_ns},
 	};
 
-	hone_tally_add(&hone_nested_tally, &key, change, lengthof(change));
+	hone_tally_add(&hone_stats_nested_tally, &key, change, lengthof(change));
 }
 
 static void
@@ -157,7 +158,7 @@ spread_table(const HoneBatch *batch, const HoneTableRead *table)
 		{HONE_TABLE_RETURNED, batch->counters.rows},
 	};
 
-	hone_tally_add(&hone_table_tally, &key, change, lengthof(change));
+	hone_tally_add(&hone_stats_table_tally, &key, change, lengthof(change));
 }
 
 /* The changes that a batch makes to the latency of each of its tables. */
@@ -206,7 +207,7 @@ spread_latency(const HoneBatch *batch)
 			continue;
 		if (n == 0)
 			n = latency_changes(batch, change);
-		hone_tally_add(&hone_latency_tally, &key, change, n);
+		hone_tally_add(&hone_stats_latency_tally, &key, change, n);
 	}
 }
 
@@ -232,7 +233,7 @@ count_error(const HoneQueryKey *query, int sqlerrcode, int counter)
 		{HONE_ERROR_LAST_SEEN, GetCurrentTimestamp()},
 	};
 
-	hone_tally_add(&hone_error_tally, &key, change, lengthof(change));
+	hone_tally_add(&hone_stats_error_tally, &key, change, lengthof(change));
 }
 
 void
@@ -316,8 +317,8 @@ hone_stats_spread_remove(Oid userid, Oid dbid, uint64 queryid)
 	Criteria	criteria = {userid, dbid, queryid};
 	bool		all = !OidIsValid(userid) && !OidIsValid(dbid) && queryid == 0;
 
-	hone_tally_remove(&hone_nested_tally, all ? NULL : nested_matches, &criteria);
-	hone_tally_remove(&hone_table_tally, all ? NULL : table_matches, &criteria);
-	hone_tally_remove(&hone_latency_tally, all ? NULL : latency_matches, &criteria);
-	hone_tally_remove(&hone_error_tally, all ? NULL : error_matches, &criteria);
+	hone_tally_remove(&hone_stats_nested_tally, all ? NULL : nested_matches, &criteria);
+	hone_tally_remove(&hone_stats_table_tally, all ? NULL : table_matches, &criteria);
+	hone_tally_remove(&hone_stats_latency_tally, all ? NULL : latency_matches, &criteria);
+	hone_tally_remove(&hone_stats_error_tally, all ? NULL : error_matches, &criteria);
 }

@@ -83,10 +83,10 @@ enum
 	HONE_ERROR_COUNTERS
 };
 
-extern HoneTally hone_nested_tally;
-extern HoneTally hone_table_tally;
-extern HoneTally hone_latency_tally;
-extern HoneTally hone_error_tally;
+extern HoneTally hone_stats_nested_tally;
+extern HoneTally hone_stats_table_tally;
+extern HoneTally hone_stats_latency_tally;
+extern HoneTally hone_stats_error_tally;
 
 /* Forget what matches; zero stands for all. */
 extern void hone_stats_spread_remove(Oid userid, Oid dbid, uint64 queryid);

@@ -313,7 +313,8 @@ Datum
 hone_query_stats_info(PG_FUNCTION_ARGS)
 {
 	static const HoneTally *const tallies[] = {
-		&hone_error_tally, &hone_table_tally, &hone_nested_tally, &hone_latency_tally
+		&hone_stats_error_tally, &hone_stats_table_tally,
+		&hone_stats_nested_tally, &hone_stats_latency_tally
 	};
 	TupleDesc	desc;
 	HoneStatsInfo info;

@@ -232,7 +232,7 @@ put_error(const void *tally_key, const int64 *counters, void *arg)
 Datum
 hone_query_errors_memory(PG_FUNCTION_ARGS)
 {
-	read_tally(fcinfo, &hone_error_tally, put_error);
+	read_tally(fcinfo, &hone_stats_error_tally, put_error);
 	return (Datum) 0;
 }
 
@@ -273,7 +273,7 @@ put_table(const void *tally_key, const int64 *counters, void *arg)
 Datum
 hone_query_tables_memory(PG_FUNCTION_ARGS)
 {
-	read_tally(fcinfo, &hone_table_tally, put_table);
+	read_tally(fcinfo, &hone_stats_table_tally, put_table);
 	return (Datum) 0;
 }
 
@@ -312,7 +312,7 @@ put_nested(const void *tally_key, const int64 *counters, void *arg)
 Datum
 hone_nested_queries_memory(PG_FUNCTION_ARGS)
 {
-	read_tally(fcinfo, &hone_nested_tally, put_nested);
+	read_tally(fcinfo, &hone_stats_nested_tally, put_nested);
 	return (Datum) 0;
 }
 
@@ -358,7 +358,7 @@ put_latency(const void *tally_key, const int64 *counters, void *arg)
 Datum
 hone_table_latency_memory(PG_FUNCTION_ARGS)
 {
-	read_tally(fcinfo, &hone_latency_tally, put_latency);
+	read_tally(fcinfo, &hone_stats_latency_tally, put_latency);
 	return (Datum) 0;
 }
 
@@ -406,7 +406,7 @@ hone_table_latency_histogram(PG_FUNCTION_ARGS)
 					 errhint("Write a command tag such as SELECT or UPDATE, or NULL for all.")));
 	}
 	hone_stats_drain();
-	hone_tally_read(&hone_latency_tally, sum_latency, sum);
+	hone_tally_read(&hone_stats_latency_tally, sum_latency, sum);
 	hone_stats_put_histogram(sum->histogram, (ReturnSetInfo *) fcinfo->resultinfo);
 	return (Datum) 0;
 }
