@@ -5,8 +5,12 @@
 REVOKE ALL ON ALL ROUTINES IN SCHEMA hone FROM PUBLIC;
 
 -- stats
-GRANT EXECUTE ON FUNCTION hone.query_stats_memory(), hone.query_latency(bigint),
+GRANT EXECUTE ON FUNCTION hone.query_stats_memory(bool), hone.query_latency(bigint),
+    hone.query_errors_memory(), hone.query_tables_memory(), hone.nested_queries_memory(),
+    hone.table_latency_memory(), hone.table_latency_histogram(regclass, text),
     hone.query_stats_info_row() TO PUBLIC;
+GRANT SELECT ON hone.query_errors, hone.query_tables, hone.nested_queries,
+    hone.table_latency TO PUBLIC;
 GRANT SELECT ON hone.query_stats, hone.query_stats_info, hone.query_history TO PUBLIC;
 
 -- slowlog

@@ -45,18 +45,26 @@ representative_ns(int bucket)
 double
 hone_histogram_quantile(const uint64 *counts, double q, uint64 min_ns, uint64 max_ns)
 {
+	return hone_histogram_quantile_between(counts, 0, HONE_HISTOGRAM_BUCKETS,
+										   q, min_ns, max_ns);
+}
+
+double
+hone_histogram_quantile_between(const uint64 *counts, int first, int end,
+								double q, uint64 min_ns, uint64 max_ns)
+{
 	uint64		total = 0;
 	uint64		rank;
 	uint64		seen = 0;
 
-	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
+	for (int i = first; i < end; i++)
 		total += counts[i];
 	if (total == 0)
 		return 0;
 
 	/* The smallest duration that at least q of all do not exceed. */
 	rank = (uint64) ceil(q * (double) total);
-	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
+	for (int i = first; i < end; i++)
 	{
 		seen += counts[i];
 		if (seen >= rank)

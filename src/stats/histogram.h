@@ -46,4 +46,8 @@ extern double hone_histogram_upper_ns(int bucket);
 extern double hone_histogram_quantile(const uint64 *counts, double q,
 									  uint64 min_ns, uint64 max_ns);
 
+/* The same, knowing that there is nothing outside of buckets [first, end). */
+extern double hone_histogram_quantile_between(const uint64 *counts, int first, int end,
+											  double q, uint64 min_ns, uint64 max_ns);
+
 #endif							/* HONE_HISTOGRAM_H */

@@ -4,7 +4,8 @@
  *
  * The way of a figure: probe measures a statement, pending.c adds it up in the
  * backend's own area, the launcher or a reader drains the areas into the table
- * (store.c), and the functions here show the table.
+ * (store.c) and from there to the tallies (spread.c); the functions here and in
+ * view.c show them.
  */
 #include "postgres.h"
 
@@ -17,13 +18,17 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 #include "utils/timestamp.h"
 
 #include "base/compat.h"
 #include "base/owner.h"
 #include "base/shmem.h"
 #include "stats/stats.h"
+#include "stats/spread.h"
 #include "stats/store.h"
+
+#define INFO_COLUMNS 16
 
 PG_FUNCTION_INFO_V1(hone_query_stats_memory);
 PG_FUNCTION_INFO_V1(hone_query_latency);
@@ -39,6 +44,7 @@ hone_stats_init(void)
 	hone_stats_store_settings();
 	hone_stats_text_settings();
 	hone_shmem_register(&hone_stats_store_part);
+	hone_shmem_register(&hone_stats_spread_part);
 	hone_shmem_register(&hone_stats_pending_part);
 	hone_shmem_register(&hone_stats_text_part);
 }
@@ -60,18 +66,19 @@ stddev_ms(const HoneCounters *c, double n)
 
 /* The buckets that are not empty, as two arrays of the same length. */
 static void
-sparse_histogram(const HoneStatsRow *row, Datum *buckets, Datum *counts)
+sparse_histogram(const HoneStatsRow *row, const uint64 *histogram,
+				 Datum *buckets, Datum *counts)
 {
 	Datum		b[HONE_HISTOGRAM_BUCKETS];
 	Datum		c[HONE_HISTOGRAM_BUCKETS];
 	int			n = 0;
 
-	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
+	for (int i = row->first_bucket; i < row->end_bucket; i++)
 	{
-		if (row->histogram[i] == 0)
+		if (histogram[i] == 0)
 			continue;
 		b[n] = Int32GetDatum(i);
-		c[n++] = Int64GetDatum((int64) row->histogram[i]);
+		c[n++] = Int64GetDatum((int64) histogram[i]);
 	}
 	*buckets = PointerGetDatum(construct_array(b, n, INT4OID, sizeof(int32),
 											   true, TYPALIGN_INT));
@@ -87,15 +94,34 @@ enum
 	COL_TOTAL, COL_MEAN, COL_MIN, COL_MAX, COL_STDDEV, COL_P50, COL_P95, COL_P99,
 	COL_PLANS, COL_TOTAL_PLAN,
 	COL_HIT, COL_READ, COL_TEMP, COL_WAL,
-	COL_FIRST, COL_LAST, COL_BUCKETS, COL_COUNTS,
+	COL_FIRST, COL_LAST, COL_CAUGHT, COL_CUSTOM, COL_GENERIC,
+	COL_SHARED_DIRTIED, COL_SHARED_WRITTEN,
+	COL_LOCAL_HIT, COL_LOCAL_READ, COL_LOCAL_DIRTIED, COL_LOCAL_WRITTEN,
+	COL_TEMP_READ, COL_READ_MS, COL_WRITE_MS, COL_WAL_RECORDS, COL_WAL_FPI,
+	COL_JIT_FUNCTIONS, COL_JIT_MS, COL_BUCKETS, COL_COUNTS,
 	NUM_COLUMNS
 };
+
+Datum
+hone_stats_visible_text(const HoneQueryKey *key, bool *isnull)
+{
+	char	   *text;
+
+	*isnull = false;
+	if (key->queryid == HONE_NO_QUERY)
+		return CStringGetTextDatum("<never became a query>");
+	if (!hone_may_see_role(key->userid))
+		return CStringGetTextDatum("<insufficient privilege>");
+	text = hone_stats_text_get(key);
+	if (text)
+		return CStringGetTextDatum(text);
+	*isnull = true;
+	return (Datum) 0;
+}
 
 static void
 fill_identity(const HoneStatsRow *row, Datum *values, bool *nulls)
 {
-	char	   *text;
-
 	if (row->key.queryid == 0)
 	{
 		/* What was evicted: everybody's, so nobody's. */
@@ -109,21 +135,22 @@ fill_identity(const HoneStatsRow *row, Datum *values, bool *nulls)
 	values[COL_QUERYID] = Int64GetDatum((int64) row->key.queryid);
 	values[COL_TOPLEVEL] = BoolGetDatum(row->key.toplevel);
 	values[COL_COMMAND] = CStringGetTextDatum(GetCommandTagName(row->command));
+	values[COL_QUERY] = hone_stats_visible_text(&row->key, &nulls[COL_QUERY]);
+}
 
-	if (!hone_may_see_role(row->key.userid))
-	{
-		values[COL_QUERY] = CStringGetTextDatum("<insufficient privilege>");
-		return;
-	}
-	text = hone_stats_text_get(&row->key);
-	if (text)
-		values[COL_QUERY] = CStringGetTextDatum(text);
-	else
-		nulls[COL_QUERY] = true;
+static Datum
+quantile_ms(const HoneStatsRow *row, const uint64 *histogram, double q)
+{
+	const HoneCounters *c = &row->counters;
+
+	return Float8GetDatum(ms(hone_histogram_quantile_between(histogram,
+															 row->first_bucket,
+															 row->end_bucket, q,
+															 c->min_ns, c->max_ns)));
 }
 
 static void
-fill_times(const HoneStatsRow *row, Datum *values, bool *nulls)
+fill_times(const HoneStatsRow *row, const uint64 *histogram, Datum *values, bool *nulls)
 {
 	const HoneCounters *c = &row->counters;
 	double		n = (double) (c->calls + c->errors);
@@ -140,47 +167,111 @@ fill_times(const HoneStatsRow *row, Datum *values, bool *nulls)
 	values[COL_MIN] = Float8GetDatum(ms((double) c->min_ns));
 	values[COL_MAX] = Float8GetDatum(ms((double) c->max_ns));
 	values[COL_STDDEV] = Float8GetDatum(stddev_ms(c, n));
-	values[COL_P50] = Float8GetDatum(ms(hone_histogram_quantile(row->histogram, 0.50, c->min_ns, c->max_ns)));
-	values[COL_P95] = Float8GetDatum(ms(hone_histogram_quantile(row->histogram, 0.95, c->min_ns, c->max_ns)));
-	values[COL_P99] = Float8GetDatum(ms(hone_histogram_quantile(row->histogram, 0.99, c->min_ns, c->max_ns)));
+	values[COL_P50] = quantile_ms(row, histogram, 0.50);
+	values[COL_P95] = quantile_ms(row, histogram, 0.95);
+	values[COL_P99] = quantile_ms(row, histogram, 0.99);
 }
 
 static void
-put_row(const HoneStatsRow *row, void *arg)
+fill_usage(const HoneCounters *c, Datum *values)
 {
-	ReturnSetInfo *rsinfo = (ReturnSetInfo *) arg;
+	const HoneUsage *u = &c->usage;
+
+	values[COL_HIT] = Int64GetDatum(u->shared_blks_hit);
+	values[COL_READ] = Int64GetDatum(u->shared_blks_read);
+	values[COL_TEMP] = Int64GetDatum(u->temp_blks_written);
+	values[COL_WAL] = Int64GetDatum(u->wal_bytes);
+	values[COL_SHARED_DIRTIED] = Int64GetDatum(u->shared_blks_dirtied);
+	values[COL_SHARED_WRITTEN] = Int64GetDatum(u->shared_blks_written);
+	values[COL_LOCAL_HIT] = Int64GetDatum(u->local_blks_hit);
+	values[COL_LOCAL_READ] = Int64GetDatum(u->local_blks_read);
+	values[COL_LOCAL_DIRTIED] = Int64GetDatum(u->local_blks_dirtied);
+	values[COL_LOCAL_WRITTEN] = Int64GetDatum(u->local_blks_written);
+	values[COL_TEMP_READ] = Int64GetDatum(u->temp_blks_read);
+	values[COL_READ_MS] = Float8GetDatum(ms((double) u->read_ns));
+	values[COL_WRITE_MS] = Float8GetDatum(ms((double) u->write_ns));
+	values[COL_WAL_RECORDS] = Int64GetDatum(u->wal_records);
+	values[COL_WAL_FPI] = Int64GetDatum(u->wal_fpi);
+	values[COL_JIT_FUNCTIONS] = Int64GetDatum(c->jit_functions);
+	values[COL_JIT_MS] = Float8GetDatum(ms((double) c->jit_ns));
+}
+
+typedef struct StatsReader
+{
+	ReturnSetInfo *rsinfo;
+	MemoryContext row_context;	/* reset with each row */
+	bool		histograms;		/* the arrays cost more than all the rest */
+} StatsReader;
+
+static void
+put_row(const HoneStatsRow *row, const uint64 *histogram, void *arg)
+{
+	StatsReader *reader = (StatsReader *) arg;
+	MemoryContext old_context = MemoryContextSwitchTo(reader->row_context);
 	const HoneCounters *c = &row->counters;
 	Datum		values[NUM_COLUMNS] = {0};
 	bool		nulls[NUM_COLUMNS] = {0};
 
 	fill_identity(row, values, nulls);
-	fill_times(row, values, nulls);
+	fill_times(row, histogram, values, nulls);
+	fill_usage(c, values);
 	values[COL_CALLS] = Int64GetDatum(c->calls);
 	values[COL_ERRORS] = Int64GetDatum(c->errors);
 	values[COL_CANCELS] = Int64GetDatum(c->cancels);
 	values[COL_ROWS] = Int64GetDatum(c->rows);
 	values[COL_PLANS] = Int64GetDatum(c->plans);
 	values[COL_TOTAL_PLAN] = Float8GetDatum(ms((double) c->plan_ns));
-	values[COL_HIT] = Int64GetDatum(c->usage.shared_blks_hit);
-	values[COL_READ] = Int64GetDatum(c->usage.shared_blks_read);
-	values[COL_TEMP] = Int64GetDatum(c->usage.temp_blks_written);
-	values[COL_WAL] = Int64GetDatum(c->usage.wal_bytes);
 	values[COL_FIRST] = TimestampTzGetDatum(row->first_seen);
 	values[COL_LAST] = TimestampTzGetDatum(row->last_seen);
-	sparse_histogram(row, &values[COL_BUCKETS], &values[COL_COUNTS]);
+	values[COL_CAUGHT] = Int64GetDatum(c->caught);
+	values[COL_CUSTOM] = Int64GetDatum(c->custom);
+	values[COL_GENERIC] = Int64GetDatum(c->generic);
+	if (reader->histograms)
+		sparse_histogram(row, histogram, &values[COL_BUCKETS], &values[COL_COUNTS]);
+	else
+		nulls[COL_BUCKETS] = nulls[COL_COUNTS] = true;
 
-	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	tuplestore_putvalues(reader->rsinfo->setResult, reader->rsinfo->setDesc, values, nulls);
+	MemoryContextSwitchTo(old_context);
+	MemoryContextReset(reader->row_context);
 }
 
-/* hone.query_stats_memory(): what the server has counted since it started. */
+/* hone.query_stats_memory(histograms): what the server has counted since it started. */
 Datum
 hone_query_stats_memory(PG_FUNCTION_ARGS)
 {
+	StatsReader reader;
+
 	hone_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
+	reader.rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	reader.histograms = PG_GETARG_BOOL(0);
+	reader.row_context = AllocSetContextCreate(CurrentMemoryContext,
+											   "pg_hone statistics row",
+											   ALLOCSET_DEFAULT_SIZES);
 	hone_stats_drain();
-	hone_stats_store_read(put_row, fcinfo->resultinfo);
+	hone_stats_store_read(put_row, &reader);
+	MemoryContextDelete(reader.row_context);
 	return (Datum) 0;
+}
+
+void
+hone_stats_put_histogram(const uint64 *histogram, ReturnSetInfo *rsinfo)
+{
+	uint64		seen = 0;
+
+	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false, false};
+
+		if (histogram[i] == 0)
+			continue;
+		seen += histogram[i];
+		values[0] = Float8GetDatum(ms(hone_histogram_upper_ns(i)));
+		values[1] = Int64GetDatum((int64) seen);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
 }
 
 typedef struct LatencySum
@@ -190,14 +281,14 @@ typedef struct LatencySum
 } LatencySum;
 
 static void
-sum_latency(const HoneStatsRow *row, void *arg)
+sum_latency(const HoneStatsRow *row, const uint64 *histogram, void *arg)
 {
 	LatencySum *sum = (LatencySum *) arg;
 
 	if (row->key.queryid != sum->queryid || row->key.dbid != MyDatabaseId)
 		return;
-	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
-		sum->histogram[i] += row->histogram[i];
+	for (int i = row->first_bucket; i < row->end_bucket; i++)
+		sum->histogram[i] += histogram[i];
 }
 
 /* hone.query_latency(queryid): its cumulative histogram in this database. */
@@ -206,7 +297,6 @@ hone_query_latency(PG_FUNCTION_ARGS)
 {
 	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
 	LatencySum *sum = palloc0_object(LatencySum);
-	uint64		seen = 0;
 
 	hone_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
@@ -214,18 +304,7 @@ hone_query_latency(PG_FUNCTION_ARGS)
 	hone_stats_drain();
 	hone_stats_store_read(sum_latency, sum);
 
-	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
-	{
-		Datum		values[2];
-		bool		nulls[2] = {false, false};
-
-		if (sum->histogram[i] == 0)
-			continue;
-		seen += sum->histogram[i];
-		values[0] = Float8GetDatum(ms(hone_histogram_upper_ns(i)));
-		values[1] = Int64GetDatum((int64) seen);
-		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
-	}
+	hone_stats_put_histogram(sum->histogram, rsinfo);
 	return (Datum) 0;
 }
 
@@ -233,10 +312,15 @@ hone_query_latency(PG_FUNCTION_ARGS)
 Datum
 hone_query_stats_info(PG_FUNCTION_ARGS)
 {
+	static const HoneTally *const tallies[] = {
+		&hone_stats_error_tally, &hone_stats_table_tally,
+		&hone_stats_nested_tally, &hone_stats_latency_tally
+	};
 	TupleDesc	desc;
 	HoneStatsInfo info;
-	Datum		values[8];
-	bool		nulls[8] = {0};
+	Datum		values[INFO_COLUMNS];
+	bool		nulls[INFO_COLUMNS] = {0};
+	int			n = 0;
 
 	hone_shmem_require();
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
@@ -245,14 +329,24 @@ hone_query_stats_info(PG_FUNCTION_ARGS)
 	hone_stats_store_info(&info);
 	hone_stats_text_info(&info);
 
-	values[0] = Int64GetDatum(info.entries);
-	values[1] = Int64GetDatum(info.max_entries);
-	values[2] = Int64GetDatum(info.evictions);
-	values[3] = Int64GetDatum(info.texts);
-	values[4] = Int64GetDatum(info.texts_lost);
-	values[5] = Int64GetDatum((int64) hone_fixed_size());
-	values[6] = Int64GetDatum((int64) hone_arena_size());
-	values[7] = TimestampTzGetDatum(info.reset_at);
+	values[n++] = Int64GetDatum(info.entries);
+	values[n++] = Int64GetDatum(info.max_entries);
+	values[n++] = Int64GetDatum(info.evictions);
+	values[n++] = Int64GetDatum(info.texts);
+	values[n++] = Int64GetDatum(info.texts_lost);
+	values[n++] = Int64GetDatum((int64) hone_fixed_size());
+	values[n++] = Int64GetDatum((int64) hone_arena_size());
+	values[n++] = TimestampTzGetDatum(info.reset_at);
+	for (int i = 0; i < (int) lengthof(tallies); i++)
+	{
+		int64		entries;
+		int64		evictions;
+
+		hone_tally_info(tallies[i], &entries, &evictions);
+		values[n++] = Int64GetDatum(entries);
+		values[n++] = Int64GetDatum(evictions);
+	}
+	Assert(n == INFO_COLUMNS);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }
 
@@ -272,5 +366,6 @@ hone_reset_query_stats(PG_FUNCTION_ARGS)
 		PG_RETURN_INT64(0);
 
 	hone_stats_drain();
+	hone_stats_spread_remove(userid, dbid, queryid);
 	PG_RETURN_INT64(hone_stats_store_remove(userid, dbid, queryid));
 }

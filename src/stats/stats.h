@@ -36,6 +36,14 @@ extern void hone_stats_count_error(const HoneQueryKey *key, int sqlerrcode);
 extern void hone_stats_count_caught(const HoneQueryKey *key, int sqlerrcode);
 
 /*
+ * in spread.c: count an error by its SQLSTATE (0: not known), when it happens:
+ * one that ended the statement, or one that a function caught, in the statement
+ * or around it. Never raise an error nor allocate.
+ */
+extern void hone_stats_count_error(const HoneQueryKey *key, int sqlerrcode);
+extern void hone_stats_count_caught(const HoneQueryKey *key, int sqlerrcode);
+
+/*
  * Bring what the backends have counted since the last time into the shared
  * table: done by the launcher about once a second and by every reader.
  */

@@ -1,6 +1,7 @@
 -- stats: query statistics
 
 CREATE FUNCTION hone.query_stats_memory(
+    histograms bool DEFAULT true,
     OUT userid oid, OUT dbid oid, OUT queryid bigint, OUT toplevel bool,
     OUT command text, OUT query text,
     OUT calls bigint, OUT errors bigint, OUT cancels bigint, OUT rows bigint,
@@ -11,12 +12,19 @@ CREATE FUNCTION hone.query_stats_memory(
     OUT shared_blks_hit bigint, OUT shared_blks_read bigint,
     OUT temp_blks_written bigint, OUT wal_bytes bigint,
     OUT first_seen timestamptz, OUT last_seen timestamptz,
+    OUT caught_errors bigint, OUT custom_plans bigint, OUT generic_plans bigint,
+    OUT shared_blks_dirtied bigint, OUT shared_blks_written bigint,
+    OUT local_blks_hit bigint, OUT local_blks_read bigint,
+    OUT local_blks_dirtied bigint, OUT local_blks_written bigint,
+    OUT temp_blks_read bigint, OUT blk_read_ms float8, OUT blk_write_ms float8,
+    OUT wal_records bigint, OUT wal_fpi bigint,
+    OUT jit_functions bigint, OUT jit_ms float8,
     OUT buckets int[], OUT counts bigint[])
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_query_stats_memory';
-COMMENT ON FUNCTION hone.query_stats_memory() IS
-'Statistics of all databases'' queries since the server started, with the non-empty buckets of their latency histograms';
+COMMENT ON FUNCTION hone.query_stats_memory(bool) IS
+'Statistics of all databases'' queries since the server started, with the non-empty buckets of their latency histograms unless they are not asked for';
 
 CREATE VIEW hone.query_stats WITH (security_barrier) AS
 SELECT s.userid, r.rolname AS username, s.dbid, d.datname, s.queryid, s.toplevel,
@@ -24,8 +32,13 @@ SELECT s.userid, r.rolname AS username, s.dbid, d.datname, s.queryid, s.toplevel
        s.total_exec_ms, s.mean_exec_ms, s.min_exec_ms, s.max_exec_ms, s.stddev_exec_ms,
        s.p50_ms, s.p95_ms, s.p99_ms, s.plans, s.total_plan_ms,
        s.shared_blks_hit, s.shared_blks_read, s.temp_blks_written, s.wal_bytes,
-       s.first_seen, s.last_seen
-FROM hone.query_stats_memory() s
+       s.first_seen, s.last_seen,
+       s.caught_errors, s.custom_plans, s.generic_plans,
+       s.shared_blks_dirtied, s.shared_blks_written,
+       s.local_blks_hit, s.local_blks_read, s.local_blks_dirtied, s.local_blks_written,
+       s.temp_blks_read, s.blk_read_ms, s.blk_write_ms, s.wal_records, s.wal_fpi,
+       s.jit_functions, s.jit_ms
+FROM hone.query_stats_memory(histograms => false) s
      LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid
      LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.dbid;
 COMMENT ON VIEW hone.query_stats IS
@@ -38,10 +51,112 @@ AS 'MODULE_PATHNAME', 'hone_query_latency';
 COMMENT ON FUNCTION hone.query_latency(bigint) IS
 'Cumulative latency histogram of a query in this database: how many executions took at most le_ms milliseconds';
 
+CREATE FUNCTION hone.query_errors_memory(
+    OUT userid oid, OUT dbid oid, OUT queryid bigint, OUT toplevel bool, OUT query text,
+    OUT sqlstate text, OUT sqlclass text, OUT sqlclass_name text,
+    OUT errors bigint, OUT caught bigint, OUT last_seen timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hone_query_errors_memory';
+COMMENT ON FUNCTION hone.query_errors_memory() IS 'The rows of hone.query_errors';
+
+CREATE VIEW hone.query_errors WITH (security_barrier) AS
+SELECT e.userid, r.rolname AS username, e.dbid, d.datname, e.queryid, e.toplevel, e.query,
+       e.sqlstate, e.sqlclass, e.sqlclass_name, e.errors, e.caught, e.last_seen
+FROM hone.query_errors_memory() e
+     LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) e.userid
+     LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) e.dbid;
+COMMENT ON VIEW hone.query_errors IS
+'Errors of each query by SQLSTATE since the server started: errors ended the statement, cancels included; caught is what a function caught, in the statement or around it; what failed before it was a query (syntax, names) has the queryid -1; the row <other> is the sum of evicted ones';
+
+CREATE FUNCTION hone.query_tables_memory(
+    OUT userid oid, OUT dbid oid, OUT queryid bigint, OUT query text, OUT relid oid,
+    OUT executions bigint, OUT target_executions bigint,
+    OUT seq_rows_read bigint, OUT index_rows_read bigint, OUT rows_returned bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hone_query_tables_memory';
+COMMENT ON FUNCTION hone.query_tables_memory() IS 'The rows of hone.query_tables';
+
+-- A name is known only for tables of this database; an OID of another one may be
+-- anything here.
+CREATE VIEW hone.query_tables WITH (security_barrier) AS
+SELECT t.userid, r.rolname AS username, t.dbid, d.datname, t.queryid, t.query, t.relid,
+       pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.||) '.'
+           OPERATOR(pg_catalog.||) pg_catalog.quote_ident(c.relname) AS table_name,
+       t.executions, t.target_executions, t.seq_rows_read, t.index_rows_read,
+       t.seq_rows_read OPERATOR(pg_catalog.+) t.index_rows_read AS rows_read,
+       t.rows_returned,
+       (t.seq_rows_read OPERATOR(pg_catalog.+) t.index_rows_read)::float8
+           OPERATOR(pg_catalog./) nullif(t.rows_returned, 0)::float8 AS read_to_returned
+FROM hone.query_tables_memory() t
+     LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) t.userid
+     LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) t.dbid
+     LEFT JOIN (pg_catalog.pg_class c
+                JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace)
+         ON c.oid OPERATOR(pg_catalog.=) t.relid
+            AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+COMMENT ON VIEW hone.query_tables IS
+'What each query read of each table since the server started, and the rows it returned (of a statement that changes rows: changed); many rows read for each one returned are the evidence for a missing index; the row <other> is the sum of evicted ones';
+
+CREATE FUNCTION hone.nested_queries_memory(
+    OUT top_queryid bigint, OUT top_query text, OUT queryid bigint, OUT query text,
+    OUT userid oid, OUT dbid oid,
+    OUT calls bigint, OUT errors bigint, OUT rows bigint, OUT total_exec_ms float8)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hone_nested_queries_memory';
+COMMENT ON FUNCTION hone.nested_queries_memory() IS 'The rows of hone.nested_queries';
+
+CREATE VIEW hone.nested_queries WITH (security_barrier) AS
+SELECT s.top_queryid, s.top_query, s.queryid, s.query, s.userid, r.rolname AS username,
+       s.dbid, d.datname, s.calls, s.errors, s.rows, s.total_exec_ms
+FROM hone.nested_queries_memory() s
+     LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid
+     LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) s.dbid;
+COMMENT ON VIEW hone.nested_queries IS
+'Queries that functions and triggers ran, by the top level statement they ran for, since the server started; the row <other> is the sum of evicted ones';
+
+CREATE FUNCTION hone.table_latency_memory(
+    OUT dbid oid, OUT command text, OUT relid oid,
+    OUT calls bigint, OUT errors bigint, OUT total_exec_ms float8, OUT mean_exec_ms float8,
+    OUT p50_ms float8, OUT p95_ms float8, OUT p99_ms float8)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hone_table_latency_memory';
+COMMENT ON FUNCTION hone.table_latency_memory() IS 'The rows of hone.table_latency';
+
+CREATE VIEW hone.table_latency WITH (security_barrier) AS
+SELECT l.dbid, d.datname, l.command, l.relid,
+       CASE WHEN l.relid IS NULL THEN '<other>'
+            ELSE pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.||) '.'
+           OPERATOR(pg_catalog.||) pg_catalog.quote_ident(c.relname) END AS table_name,
+       l.calls, l.errors, l.total_exec_ms, l.mean_exec_ms, l.p50_ms, l.p95_ms, l.p99_ms
+FROM hone.table_latency_memory() l
+     LEFT JOIN pg_catalog.pg_database d ON d.oid OPERATOR(pg_catalog.=) l.dbid
+     LEFT JOIN (pg_catalog.pg_class c
+                JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace)
+         ON c.oid OPERATOR(pg_catalog.=) l.relid
+            AND d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database();
+COMMENT ON VIEW hone.table_latency IS
+'How long statements on each table took since the server started, by command; a statement counts under each table it reads, one that changes a table under that alone; the row <other> is the sum of evicted ones';
+
+CREATE FUNCTION hone.table_latency_histogram(relation regclass, command text DEFAULT NULL,
+                                             OUT le_ms float8, OUT count bigint)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hone_table_latency_histogram';
+COMMENT ON FUNCTION hone.table_latency_histogram(regclass, text) IS
+'Cumulative latency histogram of the statements on a table, of one command or (NULL) of all: how many took at most le_ms milliseconds';
+
 CREATE FUNCTION hone.query_stats_info_row(
     OUT entries bigint, OUT max_entries bigint, OUT evictions bigint,
     OUT texts bigint, OUT texts_lost bigint,
-    OUT fixed_memory_bytes bigint, OUT arena_bytes bigint, OUT reset_at timestamptz)
+    OUT fixed_memory_bytes bigint, OUT arena_bytes bigint, OUT reset_at timestamptz,
+    OUT error_entries bigint, OUT error_evictions bigint,
+    OUT table_entries bigint, OUT table_evictions bigint,
+    OUT nested_entries bigint, OUT nested_evictions bigint,
+    OUT latency_entries bigint, OUT latency_evictions bigint)
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_query_stats_info';
 COMMENT ON FUNCTION hone.query_stats_info_row() IS 'The row of hone.query_stats_info';
@@ -49,7 +164,7 @@ COMMENT ON FUNCTION hone.query_stats_info_row() IS 'The row of hone.query_stats_
 CREATE VIEW hone.query_stats_info WITH (security_barrier) AS
 SELECT * FROM hone.query_stats_info_row();
 COMMENT ON VIEW hone.query_stats_info IS
-'The module''s own account: queries kept and evicted, texts kept and lost, shared memory in bytes, last complete reset';
+'The module''s own account: queries kept and evicted, texts kept and lost, shared memory in bytes, last complete reset; rows kept and evicted of hone.query_errors, query_tables, nested_queries and table_latency';
 
 CREATE FUNCTION hone.reset_query_stats(userid oid DEFAULT NULL, dbid oid DEFAULT NULL,
                                        queryid bigint DEFAULT NULL)
@@ -57,7 +172,7 @@ RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_reset_query_stats';
 COMMENT ON FUNCTION hone.reset_query_stats(oid, oid, bigint) IS
-'Forgets the statistics in memory that match all arguments that are not NULL; returns how many queries that were';
+'Forgets the statistics in memory that match all arguments that are not NULL, their errors, tables and nested queries included (latencies by table go with their database only); returns how many queries that were';
 
 -- Durable copy: one row for each time a query's statistics lived in memory
 -- (first_seen tells them apart), brought up to date by the collector. Adding

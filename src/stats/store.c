@@ -36,14 +36,20 @@
 
 #define NUM_PARTITIONS 64
 #define MAX_USAGE 20			/* of the CLOCK: rounds a busy slot survives */
+#define HISTOGRAM_SIZE (HONE_HISTOGRAM_BUCKETS * sizeof(uint64))
 
-typedef struct StatsSlot
+/*
+ * What a search looks at lies close together, apart from the figures, and these
+ * apart from the histograms of 5 kB: a search touches few cache lines, and what
+ * is touched at each batch is spread over few pages.
+ */
+typedef struct StatsHead
 {
-	HoneStatsRow row;
+	uint32		hash;
 	int32		next;			/* in the bucket's chain, or in the free list */
 	uint8		usage;
 	bool		used;
-} StatsSlot;
+} StatsHead;
 
 typedef struct StatsPartition
 {
@@ -52,7 +58,6 @@ typedef struct StatsPartition
 	int32		hand;
 	int64		entries;
 	int64		evictions;
-	HoneStatsRow other;
 } StatsPartition;
 
 typedef struct StatsStore
@@ -65,7 +70,11 @@ typedef struct StatsStore
 
 static StatsStore *store = NULL;
 static int32 *chains = NULL;	/* NUM_PARTITIONS * buckets heads */
-static StatsSlot *slots = NULL; /* NUM_PARTITIONS * slots */
+static StatsHead *heads = NULL; /* NUM_PARTITIONS * slots */
+
+/* NUM_PARTITIONS * (slots + 1), the last of each partition its "other" row. */
+static HoneStatsRow *rows = NULL;
+static uint64 *histograms = NULL;
 
 static int	max_queries = 5000;
 
@@ -88,35 +97,76 @@ store_size(void)
 
 	size = add_size(size, MAXALIGN(mul_size(NUM_PARTITIONS * sizeof(int32),
 											buckets_per_partition())));
-	return add_size(size, mul_size(NUM_PARTITIONS * sizeof(StatsSlot),
-								   slots_per_partition()));
+	size = add_size(size, MAXALIGN(mul_size(NUM_PARTITIONS * sizeof(StatsHead),
+											slots_per_partition())));
+	return add_size(size, mul_size(NUM_PARTITIONS * (sizeof(HoneStatsRow) + HISTOGRAM_SIZE),
+								   slots_per_partition() + 1));
 }
 
-static void
-clear_other(HoneStatsRow *other)
+static inline StatsHead *
+partition_heads(int p)
 {
-	memset(other, 0, sizeof(*other));
-	other->counters.min_ns = PG_UINT64_MAX;
+	return heads + (Size) p * store->slots;
+}
+
+static inline HoneStatsRow *
+partition_rows(int p)
+{
+	return rows + (Size) p * (store->slots + 1);
+}
+
+static inline uint64 *
+histogram_of(int p, int32 i)
+{
+	return histograms + ((Size) p * (store->slots + 1) + i) * HONE_HISTOGRAM_BUCKETS;
+}
+
+/*
+ * Make a row empty. Of its histogram only what its last user wrote needs to be
+ * cleared: most use a small part.
+ */
+static void
+clear_row(HoneStatsRow *row, uint64 *histogram)
+{
+	if (row->first_bucket < row->end_bucket)
+		memset(&histogram[row->first_bucket], 0,
+			   (row->end_bucket - row->first_bucket) * sizeof(uint64));
+	memset(row, 0, sizeof(*row));
+	row->counters.min_ns = PG_UINT64_MAX;
+	row->first_bucket = HONE_HISTOGRAM_BUCKETS;
+}
+
+/* The same for memory whose contents nobody knows. */
+static void
+clear_other(HoneStatsRow *other, uint64 *histogram)
+{
+	other->first_bucket = 0;
+	other->end_bucket = HONE_HISTOGRAM_BUCKETS;
+	clear_row(other, histogram);
 }
 
 static void
 clear_partition(int p)
 {
 	StatsPartition *part = &store->partition[p];
-	StatsSlot  *slot = slots + (Size) p * store->slots;
+	StatsHead  *head = partition_heads(p);
+	HoneStatsRow *row = partition_rows(p);
 
 	for (int b = 0; b < store->buckets; b++)
 		chains[p * store->buckets + b] = -1;
 	for (int i = 0; i < store->slots; i++)
 	{
-		slot[i].used = false;
-		slot[i].next = (i + 1 < store->slots) ? i + 1 : -1;
+		head[i].used = false;
+		head[i].next = (i + 1 < store->slots) ? i + 1 : -1;
+		/* Nobody knows what is there: the first user clears it all. */
+		row[i].first_bucket = 0;
+		row[i].end_bucket = HONE_HISTOGRAM_BUCKETS;
 	}
 	part->free = 0;
 	part->hand = 0;
 	part->entries = 0;
 	part->evictions = 0;
-	clear_other(&part->other);
+	clear_other(&row[store->slots], histogram_of(p, store->slots));
 }
 
 static void
@@ -124,9 +174,13 @@ store_startup(void *memory, bool found)
 {
 	store = (StatsStore *) memory;
 	chains = (int32 *) ((char *) memory + MAXALIGN(sizeof(StatsStore)));
-	slots = (StatsSlot *) ((char *) chains +
+	heads = (StatsHead *) ((char *) chains +
 						   MAXALIGN(NUM_PARTITIONS * sizeof(int32) *
 									buckets_per_partition()));
+	rows = (HoneStatsRow *) ((char *) heads +
+							 MAXALIGN(NUM_PARTITIONS * sizeof(StatsHead) *
+									  slots_per_partition()));
+	histograms = (uint64 *) (rows + (Size) NUM_PARTITIONS * (slots_per_partition() + 1));
 	if (found)
 		return;
 
@@ -152,7 +206,7 @@ hone_stats_store_settings(void)
 	DefineCustomIntVariable("pg_hone.max_queries",
 							"Sets the number of queries whose statistics are kept apart.",
 							"The figures of queries that do not fit are added up in one row. "
-							"Each query takes about 5.5 kB of shared memory.",
+							"Each query takes about 6 kB of shared memory.",
 							&max_queries,
 							5000, 100, 1000000,
 							PGC_POSTMASTER,
@@ -166,30 +220,25 @@ hash_key(const HoneQueryKey *key)
 	return hash_bytes((const unsigned char *) key, sizeof(*key));
 }
 
-static inline StatsSlot *
-partition_slots(int p)
-{
-	return slots + (Size) p * store->slots;
-}
-
 static inline int32 *
 chain_of(int p, uint32 hash)
 {
 	return &chains[p * store->buckets + ((hash / NUM_PARTITIONS) & (store->buckets - 1))];
 }
 
-/* Caller holds the partition's lock. */
-static StatsSlot *
+/* Caller holds the partition's lock. Returns -1 if there is no such row. */
+static int32
 find_slot(int p, uint32 hash, const HoneQueryKey *key)
 {
-	StatsSlot  *slot = partition_slots(p);
+	StatsHead  *head = partition_heads(p);
+	HoneStatsRow *row = partition_rows(p);
 
-	for (int32 i = *chain_of(p, hash); i >= 0; i = slot[i].next)
+	for (int32 i = *chain_of(p, hash); i >= 0; i = head[i].next)
 	{
-		if (memcmp(&slot[i].row.key, key, sizeof(*key)) == 0)
-			return &slot[i];
+		if (head[i].hash == hash && memcmp(&row[i].key, key, sizeof(*key)) == 0)
+			return i;
 	}
-	return NULL;
+	return -1;
 }
 
 static void
@@ -214,11 +263,14 @@ add_counters(HoneCounters *to, const HoneCounters *from)
 }
 
 static void
-add_to_other(HoneStatsRow *other, const HoneStatsRow *row)
+add_to_other(HoneStatsRow *other, uint64 *other_histogram,
+			 const HoneStatsRow *row, const uint64 *histogram)
 {
 	add_counters(&other->counters, &row->counters);
-	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
-		other->histogram[i] += row->histogram[i];
+	for (int i = row->first_bucket; i < row->end_bucket; i++)
+		other_histogram[i] += histogram[i];
+	other->first_bucket = Min(other->first_bucket, row->first_bucket);
+	other->end_bucket = Max(other->end_bucket, row->end_bucket);
 	if (other->first_seen == 0 || row->first_seen < other->first_seen)
 		other->first_seen = row->first_seen;
 	other->last_seen = Max(other->last_seen, row->last_seen);
@@ -226,21 +278,20 @@ add_to_other(HoneStatsRow *other, const HoneStatsRow *row)
 
 /* Take a slot out of its chain and free it. Caller holds the lock exclusively. */
 static void
-unlink_slot(int p, StatsSlot *victim)
+unlink_slot(int p, int32 i)
 {
 	StatsPartition *part = &store->partition[p];
-	StatsSlot  *slot = partition_slots(p);
-	int32		index = (int32) (victim - slot);
-	int32	   *link = chain_of(p, hash_key(&victim->row.key));
+	StatsHead  *head = partition_heads(p);
+	int32	   *link = chain_of(p, head[i].hash);
 
-	while (*link != index)
-		link = &slot[*link].next;
-	*link = victim->next;
+	while (*link != i)
+		link = &head[*link].next;
+	*link = head[i].next;
 
-	hone_stats_text_unpin(&victim->row.key);
-	victim->used = false;
-	victim->next = part->free;
-	part->free = index;
+	hone_stats_text_unpin(&partition_rows(p)[i].key);
+	head[i].used = false;
+	head[i].next = part->free;
+	part->free = i;
 	part->entries--;
 }
 
@@ -249,54 +300,56 @@ static void
 evict_one(int p)
 {
 	StatsPartition *part = &store->partition[p];
-	StatsSlot  *slot = partition_slots(p);
+	StatsHead  *head = partition_heads(p);
+	HoneStatsRow *row = partition_rows(p);
 
 	for (;;)
 	{
-		StatsSlot  *candidate = &slot[part->hand];
+		int32		i = part->hand;
 
-		part->hand = (part->hand + 1) % store->slots;
-		if (candidate->usage > 0)
+		part->hand = (i + 1 < store->slots) ? i + 1 : 0;
+		if (head[i].usage > 0)
 		{
-			candidate->usage--;
+			head[i].usage--;
 			continue;
 		}
-		add_to_other(&part->other, &candidate->row);
-		unlink_slot(p, candidate);
+		add_to_other(&row[store->slots], histogram_of(p, store->slots),
+					 &row[i], histogram_of(p, i));
+		unlink_slot(p, i);
 		part->evictions++;
 		return;
 	}
 }
 
-static StatsSlot *
+static int32
 insert_slot(int p, uint32 hash, const HoneBatch *batch)
 {
 	StatsPartition *part = &store->partition[p];
-	StatsSlot  *slot;
-	int32		index;
-	int32	   *chain;
+	StatsHead  *head = partition_heads(p);
+	int32	   *chain = chain_of(p, hash);
+	HoneStatsRow *row;
+	int32		i;
 
 	if (part->free < 0)
 		evict_one(p);
 
-	index = part->free;
-	slot = &partition_slots(p)[index];
-	part->free = slot->next;
+	i = part->free;
+	part->free = head[i].next;
 	part->entries++;
 
-	memset(&slot->row, 0, sizeof(slot->row));
-	slot->row.key = batch->key;
-	slot->row.command = batch->command;
-	slot->row.counters.min_ns = PG_UINT64_MAX;
-	slot->row.first_seen = batch->last_seen;
-	slot->used = true;
+	row = &partition_rows(p)[i];
+	clear_row(row, histogram_of(p, i));
+	row->key = batch->key;
+	row->command = batch->command;
+	row->first_seen = batch->last_seen;
 
-	chain = chain_of(p, hash);
-	slot->next = *chain;
-	*chain = index;
+	head[i].hash = hash;
+	head[i].used = true;
+	head[i].next = *chain;
+	*chain = i;
 
 	hone_stats_text_pin(&batch->key);
-	return slot;
+	return i;
 }
 
 /*
@@ -315,21 +368,30 @@ hone_stats_store_add(const HoneBatch *batch)
 {
 	uint32		hash = hash_key(&batch->key);
 	int			p = hash % NUM_PARTITIONS;
-	StatsSlot  *slot;
+	HoneStatsRow *row;
+	uint64	   *histogram;
+	int32		i;
 
 	LWLockAcquire(&store->partition[p].lock, LW_EXCLUSIVE);
-	slot = find_slot(p, hash, &batch->key);
-	if (slot == NULL)
-		slot = insert_slot(p, hash, batch);
+	i = find_slot(p, hash, &batch->key);
+	if (i < 0)
+		i = insert_slot(p, hash, batch);
 
-	add_counters(&slot->row.counters, &batch->counters);
-	slot->usage = worth(&slot->row);
-	for (int i = 0; i < HONE_BATCH_BUCKETS; i++)
+	row = &partition_rows(p)[i];
+	histogram = histogram_of(p, i);
+	add_counters(&row->counters, &batch->counters);
+	partition_heads(p)[i].usage = worth(row);
+	for (int b = 0; b < HONE_BATCH_BUCKETS; b++)
 	{
-		if (batch->count[i] > 0)
-			slot->row.histogram[batch->bucket[i]] += batch->count[i];
+		int			bucket = batch->bucket[b];
+
+		if (batch->count[b] == 0)
+			continue;
+		histogram[bucket] += batch->count[b];
+		row->first_bucket = Min(row->first_bucket, bucket);
+		row->end_bucket = Max(row->end_bucket, bucket + 1);
 	}
-	slot->row.last_seen = Max(slot->row.last_seen, batch->last_seen);
+	row->last_seen = Max(row->last_seen, batch->last_seen);
 	LWLockRelease(&store->partition[p].lock);
 }
 
@@ -341,40 +403,65 @@ has_figures(const HoneStatsRow *row)
 }
 
 /*
+ * Copy a partition's rows, and add its "other" row. Returns how many there are.
+ * Their histograms are copied where they have a value.
+ */
+static int
+copy_partition(int p, HoneStatsRow *copy, uint64 *histogram,
+			   HoneStatsRow *other, uint64 *other_histogram)
+{
+	StatsPartition *part = &store->partition[p];
+	StatsHead  *head = partition_heads(p);
+	HoneStatsRow *row = partition_rows(p);
+	int			n = 0;
+
+	LWLockAcquire(&part->lock, LW_SHARED);
+	for (int i = 0; i < store->slots; i++)
+	{
+		int			first = row[i].first_bucket;
+
+		if (!head[i].used)
+			continue;
+		copy[n] = row[i];
+		if (first < row[i].end_bucket)
+			memcpy(&histogram[n * HONE_HISTOGRAM_BUCKETS + first], &histogram_of(p, i)[first],
+				   (row[i].end_bucket - first) * sizeof(uint64));
+		n++;
+	}
+	if (has_figures(&row[store->slots]))
+		add_to_other(other, other_histogram,
+					 &row[store->slots], histogram_of(p, store->slots));
+	LWLockRelease(&part->lock);
+	return n;
+}
+
+/*
  * Hand a copy of every row to the callback, the "other" row last. The callback
  * runs without any lock of ours.
  */
 void
-hone_stats_store_read(void (*callback) (const HoneStatsRow *row, void *arg), void *arg)
+hone_stats_store_read(HoneStatsCallback callback, void *arg)
 {
 	HoneStatsRow *copy = palloc_array(HoneStatsRow, store->slots);
+	uint64	   *histogram = palloc(store->slots * HISTOGRAM_SIZE);
 	HoneStatsRow *other = palloc_object(HoneStatsRow);
+	uint64	   *other_histogram = palloc(HISTOGRAM_SIZE);
 
-	clear_other(other);
+	clear_other(other, other_histogram);
 	for (int p = 0; p < NUM_PARTITIONS; p++)
 	{
-		StatsPartition *part = &store->partition[p];
-		StatsSlot  *slot = partition_slots(p);
-		int			n = 0;
-
-		LWLockAcquire(&part->lock, LW_SHARED);
-		for (int i = 0; i < store->slots; i++)
-		{
-			if (slot[i].used)
-				copy[n++] = slot[i].row;
-		}
-		if (has_figures(&part->other))
-			add_to_other(other, &part->other);
-		LWLockRelease(&part->lock);
+		int			n = copy_partition(p, copy, histogram, other, other_histogram);
 
 		for (int i = 0; i < n; i++)
-			callback(&copy[i], arg);
+			callback(&copy[i], histogram + i * HONE_HISTOGRAM_BUCKETS, arg);
 		CHECK_FOR_INTERRUPTS();
 	}
 	if (has_figures(other))
-		callback(other, arg);
+		callback(other, other_histogram, arg);
 	pfree(copy);
+	pfree(histogram);
 	pfree(other);
+	pfree(other_histogram);
 }
 
 /*
@@ -390,24 +477,25 @@ hone_stats_store_remove(Oid userid, Oid dbid, uint64 queryid)
 	for (int p = 0; p < NUM_PARTITIONS; p++)
 	{
 		StatsPartition *part = &store->partition[p];
-		StatsSlot  *slot = partition_slots(p);
+		StatsHead  *head = partition_heads(p);
+		HoneStatsRow *row = partition_rows(p);
 
 		LWLockAcquire(&part->lock, LW_EXCLUSIVE);
 		for (int i = 0; i < store->slots; i++)
 		{
-			const HoneQueryKey *key = &slot[i].row.key;
+			const HoneQueryKey *key = &row[i].key;
 
-			if (!slot[i].used ||
+			if (!head[i].used ||
 				(OidIsValid(userid) && key->userid != userid) ||
 				(OidIsValid(dbid) && key->dbid != dbid) ||
 				(queryid != 0 && key->queryid != queryid))
 				continue;
-			unlink_slot(p, &slot[i]);
+			unlink_slot(p, i);
 			removed++;
 		}
 		if (all)
 		{
-			clear_other(&part->other);
+			clear_other(&row[store->slots], histogram_of(p, store->slots));
 			part->evictions = 0;
 		}
 		LWLockRelease(&part->lock);

@@ -5,6 +5,8 @@
 #ifndef HONE_STATS_STORE_H
 #define HONE_STATS_STORE_H
 
+#include "nodes/execnodes.h"
+
 #include "base/record.h"
 #include "base/shmem.h"
 #include "stats/histogram.h"
@@ -41,7 +43,10 @@ typedef struct HoneBatch
 	TimestampTz last_seen;
 	HoneCounters counters;
 
-	/* Which tables were read, and how much of each by all these executions. */
+	/*
+	 * Which tables were read, each once, and how much of each by all these
+	 * executions.
+	 */
 	int			ntables;
 	HoneTableRead tables[HONE_BATCH_TABLES];
 
@@ -58,8 +63,14 @@ typedef struct HoneStatsRow
 	TimestampTz first_seen;
 	TimestampTz last_seen;
 	HoneCounters counters;
-	uint64		histogram[HONE_HISTOGRAM_BUCKETS];
+
+	/* Of its histogram only the buckets [first_bucket, end_bucket) have a value. */
+	int			first_bucket;
+	int			end_bucket;
 } HoneStatsRow;
+
+typedef void (*HoneStatsCallback) (const HoneStatsRow *row, const uint64 *histogram,
+								   void *arg);
 
 typedef struct HoneStatsInfo
 {
@@ -75,13 +86,25 @@ typedef struct HoneStatsInfo
 extern const HoneShmemPart hone_stats_store_part;
 extern void hone_stats_store_settings(void);
 extern void hone_stats_store_add(const HoneBatch *batch);
-extern void hone_stats_store_read(void (*row) (const HoneStatsRow *row, void *arg),
-								  void *arg);
+extern void hone_stats_store_read(HoneStatsCallback callback, void *arg);
 extern int64 hone_stats_store_remove(Oid userid, Oid dbid, uint64 queryid);
 extern int	hone_stats_store_limit(void);
 extern void hone_stats_store_info(HoneStatsInfo *info);
 
+/*
+ * in spread.c: count a drained batch in the tallies, too; call it after
+ * hone_stats_store_add.
+ */
+extern const HoneShmemPart hone_stats_spread_part;
 extern void hone_stats_spread(const HoneBatch *batch);
+
+/*
+ * in stats.c: the text of a query for the current user, who may be told that
+ * he may not see it; and a cumulative histogram as rows (le_ms, count).
+ */
+extern Datum hone_stats_visible_text(const HoneQueryKey *key, bool *isnull);
+extern void hone_stats_put_histogram(const uint64 *histogram, ReturnSetInfo *rsinfo);
+
 /* in pending.c */
 extern const HoneShmemPart hone_stats_pending_part;
 

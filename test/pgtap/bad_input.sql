@@ -18,6 +18,14 @@ COPY bad (call, state, says) FROM STDIN WITH (DELIMITER '|');
 SELECT * FROM hone.query_latency(NULL)|\N|0
 SELECT * FROM hone.query_latency(0)|\N|0
 SELECT * FROM hone.query_latency(-1)|\N|0
+SELECT * FROM hone.query_stats_memory(NULL)|\N|0
+SELECT * FROM hone.table_latency_histogram(NULL)|\N|0
+SELECT * FROM hone.table_latency_histogram(NULL, NULL)|\N|0
+SELECT * FROM hone.table_latency_histogram(0)|\N|0
+SELECT * FROM hone.table_latency_histogram(4000000000, 'select')|\N|0
+SELECT * FROM hone.table_latency_histogram('nowhere')|42P01|relation "nowhere" does not exist
+SELECT * FROM hone.table_latency_histogram('bad_t', '')|22023|argument "command" is not a command tag: ""
+SELECT * FROM hone.table_latency_histogram('bad_t', 'SELECT 1')|22023|argument "command" is not a command tag: "SELECT 1"
 SELECT hone.reset_query_stats(4294967295, NULL, NULL)|\N|1
 SELECT hone.reset_query_stats(NULL, 0, NULL)|\N|1
 SELECT hone.reset_query_stats(NULL, NULL, -1)|\N|1

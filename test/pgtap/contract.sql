@@ -5,8 +5,12 @@ SET search_path = public;
 
 CREATE TEMP TABLE wanted (relation text PRIMARY KEY, columns text[]);
 INSERT INTO wanted VALUES
-('query_stats', '{userid,username,dbid,datname,queryid,toplevel,command,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,min_exec_ms,max_exec_ms,stddev_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes,first_seen,last_seen}'),
-('query_stats_info', '{entries,evictions}'),
+('query_stats', '{userid,username,dbid,datname,queryid,toplevel,command,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,min_exec_ms,max_exec_ms,stddev_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes,first_seen,last_seen,caught_errors,custom_plans,generic_plans,shared_blks_dirtied,shared_blks_written,local_blks_hit,local_blks_read,local_blks_dirtied,local_blks_written,temp_blks_read,blk_read_ms,blk_write_ms,wal_records,wal_fpi,jit_functions,jit_ms}'),
+('query_errors', '{userid,username,dbid,datname,queryid,toplevel,query,sqlstate,sqlclass,sqlclass_name,errors,caught,last_seen}'),
+('query_tables', '{userid,username,dbid,datname,queryid,query,relid,table_name,executions,target_executions,seq_rows_read,index_rows_read,rows_read,rows_returned,read_to_returned}'),
+('nested_queries', '{top_queryid,top_query,queryid,query,userid,username,dbid,datname,calls,errors,rows,total_exec_ms}'),
+('table_latency', '{dbid,datname,command,relid,table_name,calls,errors,total_exec_ms,mean_exec_ms,p50_ms,p95_ms,p99_ms}'),
+('query_stats_info', '{entries,evictions,error_entries,error_evictions,table_entries,table_evictions,nested_entries,nested_evictions,latency_entries,latency_evictions}'),
 ('slow_queries', '{id,logged_at,username,datname,application_name,client_addr,queryid,query,parameters,duration_ms,plan_ms,rows,plan,shared_blks_hit,shared_blks_read,temp_blks_written,outcome,sqlstate}'),
 ('workload', '{queryid,username,query,calls,weight,samples,tables}'),
 ('workload_samples', '{queryid,query,parameters,duration_ms,captured_at}'),
@@ -25,6 +29,7 @@ INSERT INTO wanted VALUES
 CREATE TEMP TABLE wanted_function (name text, kind "char", arguments text, columns text[]);
 INSERT INTO wanted_function VALUES
 ('query_latency', 'f', 'queryid bigint', '{le_ms,count}'),
+('table_latency_histogram', 'f', 'relation regclass, command text', '{le_ms,count}'),
 ('reset_query_stats', 'f', 'userid oid, dbid oid, queryid bigint', '{}'),
 ('recommend', 'f', 'storage_budget_bytes bigint, max_indexes integer',
  '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason}'),

@@ -23,6 +23,8 @@ SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM relations r WHERE re
 CREATE TEMP TABLE public_routine (proname name PRIMARY KEY);
 INSERT INTO public_routine VALUES
 ('query_stats_memory'), ('query_latency'), ('query_stats_info_row'),
+('query_errors_memory'), ('query_tables_memory'), ('nested_queries_memory'),
+('table_latency_memory'), ('table_latency_histogram'),
 ('slow_queries_memory'), ('slow_queries_info_row'),
 ('workload_memory'), ('workload_info_row'),
 ('pool_counters'), ('pool_peaks'),

@@ -63,6 +63,11 @@ __DATA__
 00000|00000|00000|SELECT * FROM hone.query_history
 55000|00000|00000|SELECT * FROM hone.query_latency(1)
 55000|00000|00000|SELECT * FROM hone.query_stats_info
+55000|00000|00000|SELECT * FROM hone.query_errors
+55000|00000|00000|SELECT * FROM hone.query_tables
+55000|00000|00000|SELECT * FROM hone.nested_queries
+55000|00000|00000|SELECT * FROM hone.table_latency
+55000|00000|00000|SELECT * FROM hone.table_latency_histogram('pg_class', 'SELECT')
 55000|42501|00000|SELECT hone.reset_query_stats()
 55000|42501|00000|SELECT hone.collect_query_stats()
 55000|00000|00000|SELECT * FROM hone.slow_queries
