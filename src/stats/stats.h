@@ -13,6 +13,9 @@ struct JumbleState;
 /* in stats.c */
 extern void hone_stats_init(void);
 
+/* in history.c */
+extern void hone_stats_history_init(void);
+
 /* in pending.c: called for every statement; never raise an error */
 extern void hone_stats_record(const HoneExecution *execution);
 extern void hone_stats_record_plan(const HoneQueryKey *key, CommandTag command,
