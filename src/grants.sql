@@ -24,7 +24,7 @@ GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBL
 
 -- jobs
 GRANT SELECT ON hone.collector_status TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.collector_databases() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.collector_databases(), hone.collector_cost() TO PUBLIC;
 
 -- whatif
 
@@ -44,5 +44,6 @@ GRANT SELECT ON hone.actions TO PUBLIC;
 GRANT SELECT ON hone.feed_status, hone.feed_sources TO PUBLIC;
 
 -- watch
-GRANT SELECT ON hone.jobs TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.cron_jobs(), hone.cron_job_name(text) TO PUBLIC;
+GRANT SELECT ON hone.jobs, hone.self_account TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.cron_jobs(), hone.cron_job_name(text),
+    hone.self_account_row() TO PUBLIC;
