@@ -412,7 +412,7 @@ SET lock_timeout = '5s'
 AS $$
 #variable_conflict use_column
 DECLARE
-    kept_for CONSTANT interval := hone.retention();
+    longest CONSTANT interval := hone.retention();
     at_once CONSTANT int := 10000;
     most_lives bigint;
     in_memory timestamptz[];
@@ -430,11 +430,11 @@ BEGIN
         SELECT r.ctid
         FROM (VALUES ('minute', current_setting('pg_hone.minute_retention')::interval, 'hour'),
                      ('hour', current_setting('pg_hone.hour_retention')::interval, 'day'),
-                     ('day', kept_for, NULL)) v (period, kept_for, above)
+                     ('day', longest, NULL)) v (period, kept_for, above)
              LEFT JOIN hone.query_rollup_progress_store p ON p.period = v.above
              JOIN hone.query_rollup_store r
                ON r.period = v.period
-              AND r.bucket_start < greatest(now() - kept_for,
+              AND r.bucket_start < greatest(now() - longest,
                                             least(now() - v.kept_for, p.done_until))
         LIMIT at_once));
     GET DIAGNOSTICS gone = ROW_COUNT;
@@ -450,7 +450,7 @@ BEGIN
     DELETE FROM hone.query_history_store
     WHERE ctid = ANY (ARRAY(
         SELECT h.ctid FROM hone.query_history_store h
-        WHERE h.last_seen < greatest(now() - kept_for,
+        WHERE h.last_seen < greatest(now() - longest,
                                      (SELECT b.last_seen FROM hone.query_history_store b
                                       ORDER BY b.last_seen DESC OFFSET most_lives LIMIT 1))
           AND h.first_seen <> ALL (in_memory)
