@@ -8,8 +8,8 @@ REVOKE ALL ON ALL ROUTINES IN SCHEMA hone FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.query_stats_memory(), hone.query_latency(bigint),
     hone.query_stats_info_row() TO PUBLIC;
 GRANT SELECT ON hone.query_stats, hone.query_stats_info, hone.query_history TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.histogram_quantile(int[], bigint[], float8),
-    hone.histogram_sum(int[], bigint[]) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.histogram_quantile(bytea, float8),
+    hone.histogram_buckets(bytea), hone.histogram_sum(bytea) TO PUBLIC;
 GRANT SELECT ON hone.query_rollup TO PUBLIC;
 
 -- slowlog

@@ -3,11 +3,13 @@
  *	  What the stored history of query statistics needs from C: its settings,
  *	  and arithmetic on stored histograms.
  *
- * The history itself is in tables, written by SQL (stats.sql). A histogram is
- * stored as two arrays of the same length: numbers of buckets, as laid out in
- * histogram.h, and how many executions fell in each. Buckets without any are
- * left out. The functions here read such pairs into a whole histogram, with
- * every number checked, since anybody may call them with anything.
+ * The history itself is in tables, written by SQL (stats.sql). Most of a row
+ * would be its histogram, so that is packed: for each bucket (histogram.h) that
+ * is not empty, in ascending order, the distance from the bucket before, and how
+ * many executions fell in it, both as numbers of seven bits a byte, the lowest
+ * first, the eighth bit saying that more follow. Of two or three bytes a bucket
+ * instead of twelve. What is read is checked byte by byte, since anybody may
+ * call these functions with anything.
  *
  * Nothing here touches shared memory, so it works without preloading, on a
  * standby and in parallel workers. Memory: one whole histogram (5 kB) for each
@@ -15,8 +17,6 @@
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
-#include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "utils/array.h"
@@ -26,10 +26,15 @@
 #include "stats/histogram.h"
 #include "stats/stats.h"
 
-PG_FUNCTION_INFO_V1(hone_histogram_quantile_sql);
+PG_FUNCTION_INFO_V1(hone_histogram_pack);
+PG_FUNCTION_INFO_V1(hone_histogram_packed_quantile);
 PG_FUNCTION_INFO_V1(hone_histogram_difference);
 PG_FUNCTION_INFO_V1(hone_histogram_accumulate);
 PG_FUNCTION_INFO_V1(hone_histogram_finish);
+PG_FUNCTION_INFO_V1(hone_histogram_buckets);
+
+/* Of a number of 64 bits. */
+#define MAX_PACKED_LENGTH 10
 
 /* So that neither a bucket nor the sum over all of them overflows. */
 #define LARGEST_COUNT ((uint64) PG_INT64_MAX / HONE_HISTOGRAM_BUCKETS)
@@ -89,25 +94,109 @@ plain_elements(ArrayType *array, const char *argument, int *n)
 	return ARR_DATA_PTR(array);
 }
 
-/* Add what two arrays say to a whole histogram, or take it away. */
 static void
-add_sparse(Histogram *histogram, ArrayType *bucket_array, ArrayType *count_array,
-		   bool subtract)
+add_count(Histogram *histogram, uint64 bucket, uint64 count)
 {
+	uint64	   *sum = &histogram->counts[bucket];
+
+	*sum = Min(*sum + Min(count, LARGEST_COUNT), LARGEST_COUNT);
+}
+
+static char *
+pack_number(char *to, uint64 number)
+{
+	while (number >= 0x80)
+	{
+		*to++ = (char) (number | 0x80);
+		number >>= 7;
+	}
+	*to++ = (char) number;
+	return to;
+}
+
+static bytea *
+pack(const Histogram *histogram)
+{
+	char		packed[HONE_HISTOGRAM_BUCKETS * 2 * MAX_PACKED_LENGTH];
+	char	   *end = packed;
+	int			last = 0;
+	bytea	   *result;
+
+	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
+	{
+		if (histogram->counts[i] == 0)
+			continue;
+		end = pack_number(end, (uint64) (i - last));
+		end = pack_number(end, histogram->counts[i]);
+		last = i;
+	}
+	result = palloc(VARHDRSZ + (end - packed));
+	SET_VARSIZE(result, VARHDRSZ + (end - packed));
+	memcpy(VARDATA(result), packed, end - packed);
+	return result;
+}
+
+static void
+invalid_histogram(void)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
+			 errmsg("invalid histogram")));
+}
+
+static uint64
+unpack_number(const unsigned char **at, const unsigned char *end)
+{
+	uint64		number = 0;
+
+	for (int shift = 0; *at < end && shift < 64; shift += 7)
+	{
+		unsigned char byte = *(*at)++;
+
+		number |= (uint64) (byte & 0x7F) << shift;
+		if ((byte & 0x80) == 0)
+			return number;
+	}
+	invalid_histogram();
+	return 0;
+}
+
+/* Add a packed histogram to a whole one. */
+static void
+unpack(Histogram *histogram, const bytea *packed)
+{
+	const unsigned char *at = (const unsigned char *) VARDATA_ANY(packed);
+	const unsigned char *end = at + VARSIZE_ANY_EXHDR(packed);
+	uint64		bucket = 0;
+
+	while (at < end)
+	{
+		uint64		distance = unpack_number(&at, end);
+		uint64		count = unpack_number(&at, end);
+
+		if (distance >= HONE_HISTOGRAM_BUCKETS ||
+			(bucket += distance) >= HONE_HISTOGRAM_BUCKETS)
+			invalid_histogram();
+		add_count(histogram, bucket, count);
+	}
+}
+
+/* hone.histogram_pack(buckets, counts): of what hone.query_stats_memory gives. */
+Datum
+hone_histogram_pack(PG_FUNCTION_ARGS)
+{
+	Histogram	histogram = {{0}};
 	int			nbuckets;
 	int			ncounts;
-	const int32 *buckets = plain_elements(bucket_array, "buckets", &nbuckets);
-	const int64 *counts = plain_elements(count_array, "counts", &ncounts);
+	const int32 *buckets = plain_elements(PG_GETARG_ARRAYTYPE_P(0), "buckets", &nbuckets);
+	const int64 *counts = plain_elements(PG_GETARG_ARRAYTYPE_P(1), "counts", &ncounts);
 
 	if (nbuckets != ncounts)
 		ereport(ERROR,
 				(errcode(ERRCODE_ARRAY_SUBSCRIPT_ERROR),
 				 errmsg("\"buckets\" and \"counts\" must have the same length")));
-
 	for (int i = 0; i < nbuckets; i++)
 	{
-		uint64	   *sum;
-
 		if (buckets[i] < 0 || buckets[i] >= HONE_HISTOGRAM_BUCKETS)
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
@@ -117,50 +206,18 @@ add_sparse(Histogram *histogram, ArrayType *bucket_array, ArrayType *count_array
 			ereport(ERROR,
 					(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 					 errmsg("\"counts\" must not contain negative numbers")));
-
-		sum = &histogram->counts[buckets[i]];
-		if (!subtract)
-			*sum = Min(*sum + (uint64) counts[i], LARGEST_COUNT);
-		else
-			*sum -= Min(*sum, (uint64) counts[i]);
+		add_count(&histogram, (uint64) buckets[i], (uint64) counts[i]);
 	}
+	PG_RETURN_BYTEA_P(pack(&histogram));
 }
 
-/* A hone.histogram, of the buckets that are not empty. */
-static Datum
-make_sparse(FunctionCallInfo fcinfo, const Histogram *histogram)
-{
-	Datum		buckets[HONE_HISTOGRAM_BUCKETS];
-	Datum		counts[HONE_HISTOGRAM_BUCKETS];
-	Datum		values[2];
-	bool		nulls[2] = {false, false};
-	TupleDesc	desc;
-	int			n = 0;
-
-	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
-		elog(ERROR, "return type must be a row type");
-
-	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
-	{
-		if (histogram->counts[i] == 0)
-			continue;
-		buckets[n] = Int32GetDatum(i);
-		counts[n++] = Int64GetDatum((int64) histogram->counts[i]);
-	}
-	values[0] = PointerGetDatum(construct_array(buckets, n, INT4OID, sizeof(int32),
-												true, TYPALIGN_INT));
-	values[1] = PointerGetDatum(construct_array(counts, n, INT8OID, sizeof(int64),
-												FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
-	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
-}
-
-/* hone.histogram_quantile(buckets, counts, q): in ms; NULL when it is empty. */
+/* hone.histogram_quantile(histogram, q): in ms; NULL when it is empty. */
 Datum
-hone_histogram_quantile_sql(PG_FUNCTION_ARGS)
+hone_histogram_packed_quantile(PG_FUNCTION_ARGS)
 {
-	float8		q = PG_GETARG_FLOAT8(2);
+	bytea	   *packed = PG_GETARG_BYTEA_PP(0);
+	float8		q = PG_GETARG_FLOAT8(1);
 	Histogram	histogram = {{0}};
-	uint64		total = 0;
 
 	/* Written so that NaN is refused too. */
 	if (!(q > 0 && q <= 1))
@@ -168,57 +225,84 @@ hone_histogram_quantile_sql(PG_FUNCTION_ARGS)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("\"q\" must be greater than 0 and at most 1")));
 
-	add_sparse(&histogram, PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1), false);
-	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS && total == 0; i++)
-		total += histogram.counts[i];
-	if (total == 0)
-		PG_RETURN_NULL();
-	PG_RETURN_FLOAT8(hone_histogram_quantile(histogram.counts, q, 0, PG_UINT64_MAX) / 1000000.0);
+	unpack(&histogram, packed);
+	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
+		if (histogram.counts[i] > 0)
+			PG_RETURN_FLOAT8(hone_histogram_quantile(histogram.counts, q, 0, PG_UINT64_MAX) / 1000000.0);
+	PG_RETURN_NULL();
 }
 
-/* hone.histogram_difference(buckets, counts, less_buckets, less_counts) */
+/* hone.histogram_difference(histogram, less) */
 Datum
 hone_histogram_difference(PG_FUNCTION_ARGS)
 {
 	Histogram	histogram = {{0}};
+	Histogram	less = {{0}};
 
-	add_sparse(&histogram, PG_GETARG_ARRAYTYPE_P(0), PG_GETARG_ARRAYTYPE_P(1), false);
-	add_sparse(&histogram, PG_GETARG_ARRAYTYPE_P(2), PG_GETARG_ARRAYTYPE_P(3), true);
-	PG_RETURN_DATUM(make_sparse(fcinfo, &histogram));
+	unpack(&histogram, PG_GETARG_BYTEA_PP(0));
+	unpack(&less, PG_GETARG_BYTEA_PP(1));
+	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
+		histogram.counts[i] -= Min(histogram.counts[i], less.counts[i]);
+	PG_RETURN_BYTEA_P(pack(&histogram));
 }
 
-/* The transition function of hone.histogram_sum. */
-Datum
-hone_histogram_accumulate(PG_FUNCTION_ARGS)
+static MemoryContext
+aggregate_context(FunctionCallInfo fcinfo)
 {
-	Histogram  *state = PG_ARGISNULL(0) ? NULL : (Histogram *) PG_GETARG_POINTER(0);
 	MemoryContext context;
 
 	if (!AggCheckCallContext(fcinfo, &context))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("this function can only be called by an aggregate")));
-	if (PG_ARGISNULL(1) || PG_ARGISNULL(2))
-	{
-		if (state == NULL)
-			PG_RETURN_NULL();
-		PG_RETURN_POINTER(state);
-	}
+	return context;
+}
+
+/* The transition function of hone.histogram_sum. */
+Datum
+hone_histogram_accumulate(PG_FUNCTION_ARGS)
+{
+	MemoryContext context = aggregate_context(fcinfo);
+	Histogram  *state = PG_ARGISNULL(0) ? NULL : (Histogram *) PG_GETARG_POINTER(0);
+
 	if (state == NULL)
 		state = MemoryContextAllocZero(context, sizeof(Histogram));
-	add_sparse(state, PG_GETARG_ARRAYTYPE_P(1), PG_GETARG_ARRAYTYPE_P(2), false);
+	if (!PG_ARGISNULL(1))
+		unpack(state, PG_GETARG_BYTEA_PP(1));
 	PG_RETURN_POINTER(state);
 }
 
-/* Its final function; NULL when there was nothing to add. */
+/* Its final function. */
 Datum
 hone_histogram_finish(PG_FUNCTION_ARGS)
 {
-	if (!AggCheckCallContext(fcinfo, NULL))
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("this function can only be called by an aggregate")));
+	(void) aggregate_context(fcinfo);
 	if (PG_ARGISNULL(0))
 		PG_RETURN_NULL();
-	PG_RETURN_DATUM(make_sparse(fcinfo, (Histogram *) PG_GETARG_POINTER(0)));
+	PG_RETURN_BYTEA_P(pack((Histogram *) PG_GETARG_POINTER(0)));
+}
+
+/* hone.histogram_buckets(histogram): cumulative, as hone.query_latency shows it. */
+Datum
+hone_histogram_buckets(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	Histogram	histogram = {{0}};
+	uint64		seen = 0;
+
+	unpack(&histogram, PG_GETARG_BYTEA_PP(0));
+	InitMaterializedSRF(fcinfo, 0);
+	for (int i = 0; i < HONE_HISTOGRAM_BUCKETS; i++)
+	{
+		Datum		values[2];
+		bool		nulls[2] = {false, false};
+
+		if (histogram.counts[i] == 0)
+			continue;
+		seen += histogram.counts[i];
+		values[0] = Float8GetDatum(hone_histogram_upper_ns(i) / 1000000.0);
+		values[1] = Int64GetDatum((int64) seen);
+		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
+	}
+	return (Datum) 0;
 }

@@ -68,6 +68,10 @@ COMMENT ON FUNCTION hone.reset_query_stats(oid, oid, bigint) IS
 -- that nothing is counted twice or left out, whatever fails. Hours are made of
 -- minutes, and days of hours, by addition. Nothing is ever reset in memory.
 --
+-- What is active is written once a minute. So that this costs little WAL, what
+-- changes comes after what does not, pages have room for new versions of their
+-- rows, and no index has to be changed.
+--
 -- Two functions write, one after the other: both first lock the row 'minute' of
 -- query_rollup_progress_store.
 
@@ -76,9 +80,9 @@ CREATE TABLE hone.query_history_store (
     queryid           bigint NOT NULL,
     toplevel          bool NOT NULL,
     first_seen        timestamptz NOT NULL,
-    last_seen         timestamptz NOT NULL,
     command           text NOT NULL,
     query             text,
+    last_seen         timestamptz NOT NULL,
     calls             bigint NOT NULL,
     errors            bigint NOT NULL,
     cancels           bigint NOT NULL,
@@ -96,45 +100,52 @@ CREATE TABLE hone.query_history_store (
     shared_blks_read  bigint NOT NULL,
     temp_blks_written bigint NOT NULL,
     wal_bytes         bigint NOT NULL,
-    buckets           int[] NOT NULL,
-    counts            bigint[] NOT NULL,
+    histogram         bytea NOT NULL,
     PRIMARY KEY (queryid, userid, toplevel, first_seen)
-);
-CREATE INDEX ON hone.query_history_store (last_seen);
+) WITH (fillfactor = 50);
 COMMENT ON TABLE hone.query_history_store IS 'Durable copy of this database''s query statistics';
 
-CREATE TYPE hone.histogram AS (buckets int[], counts bigint[]);
-COMMENT ON TYPE hone.histogram IS
-'A latency histogram: numbers of its buckets, and how many executions fell in each; empty ones are left out';
-
-CREATE FUNCTION hone.histogram_quantile(buckets int[], counts bigint[], q float8) RETURNS float8
+-- A histogram is stored packed, in two or three bytes for each bucket in which
+-- an execution fell.
+CREATE FUNCTION hone.histogram_pack(buckets int[], counts bigint[]) RETURNS bytea
 LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
-AS 'MODULE_PATHNAME', 'hone_histogram_quantile_sql';
-COMMENT ON FUNCTION hone.histogram_quantile(int[], bigint[], float8) IS
+AS 'MODULE_PATHNAME', 'hone_histogram_pack';
+COMMENT ON FUNCTION hone.histogram_pack(int[], bigint[]) IS
+'A latency histogram, given as numbers of its buckets and how many executions fell in each, as it is stored';
+
+CREATE FUNCTION hone.histogram_quantile(histogram bytea, q float8) RETURNS float8
+LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_histogram_packed_quantile';
+COMMENT ON FUNCTION hone.histogram_quantile(bytea, float8) IS
 'Milliseconds that the share q of the executions in a histogram did not exceed, to within 2.7 %';
 
-CREATE FUNCTION hone.histogram_difference(buckets int[], counts bigint[],
-                                          less_buckets int[], less_counts bigint[])
-RETURNS hone.histogram
+CREATE FUNCTION hone.histogram_buckets(histogram bytea, OUT le_ms float8, OUT count bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_histogram_buckets';
+COMMENT ON FUNCTION hone.histogram_buckets(bytea) IS
+'A histogram made cumulative: how many executions took at most le_ms milliseconds';
+
+CREATE FUNCTION hone.histogram_difference(histogram bytea, less bytea) RETURNS bytea
 LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'hone_histogram_difference';
-COMMENT ON FUNCTION hone.histogram_difference(int[], bigint[], int[], bigint[]) IS
+COMMENT ON FUNCTION hone.histogram_difference(bytea, bytea) IS
 'A histogram without what is in another one';
 
-CREATE FUNCTION hone.histogram_accumulate(internal, buckets int[], counts bigint[]) RETURNS internal
+CREATE FUNCTION hone.histogram_accumulate(internal, histogram bytea) RETURNS internal
 LANGUAGE C IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'hone_histogram_accumulate';
-COMMENT ON FUNCTION hone.histogram_accumulate(internal, int[], bigint[]) IS 'Part of hone.histogram_sum';
+COMMENT ON FUNCTION hone.histogram_accumulate(internal, bytea) IS 'Part of hone.histogram_sum';
 
-CREATE FUNCTION hone.histogram_finish(internal) RETURNS hone.histogram
+CREATE FUNCTION hone.histogram_finish(internal) RETURNS bytea
 LANGUAGE C IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'hone_histogram_finish';
 COMMENT ON FUNCTION hone.histogram_finish(internal) IS 'Part of hone.histogram_sum';
 
-CREATE AGGREGATE hone.histogram_sum(buckets int[], counts bigint[]) (
+CREATE AGGREGATE hone.histogram_sum(histogram bytea) (
     SFUNC = hone.histogram_accumulate, STYPE = internal, SSPACE = 5200,
     FINALFUNC = hone.histogram_finish, PARALLEL = SAFE);
-COMMENT ON AGGREGATE hone.histogram_sum(int[], bigint[]) IS 'The sum of histograms';
+COMMENT ON AGGREGATE hone.histogram_sum(bytea) IS 'The sum of histograms';
 
 CREATE TABLE hone.query_rollup_store (
     period            text NOT NULL CHECK (period IN ('minute', 'hour', 'day')),
@@ -154,8 +165,7 @@ CREATE TABLE hone.query_rollup_store (
     shared_blks_read  bigint NOT NULL,
     temp_blks_written bigint NOT NULL,
     wal_bytes         bigint NOT NULL,
-    buckets           int[] NOT NULL,
-    counts            bigint[] NOT NULL,
+    histogram         bytea NOT NULL,
     PRIMARY KEY (period, bucket_start, queryid, userid, toplevel)
 );
 COMMENT ON TABLE hone.query_rollup_store IS
@@ -187,46 +197,55 @@ BEGIN
     WHERE r.period = add_to_rollup.period AND r.bucket_start = add_to_rollup.bucket_start
       AND r.queryid <> 0;
 
-    INSERT INTO hone.query_rollup_store AS r
-    SELECT add_to_rollup.period, add_to_rollup.bucket_start,
-           k.queryid, k.userid, k.toplevel,
-           sum(f.calls), sum(f.errors), sum(f.cancels), sum(f.rows),
-           sum(f.total_exec_ms), max(f.max_exec_ms), sum(f.plans), sum(f.total_plan_ms),
-           sum(f.shared_blks_hit), sum(f.shared_blks_read), sum(f.temp_blks_written),
-           sum(f.wal_bytes),
-           (hone.histogram_sum(f.buckets, f.counts)).buckets,
-           (hone.histogram_sum(f.buckets, f.counts)).counts
-    FROM (SELECT f.*, f.has_row
-                      OR row_number() OVER (PARTITION BY f.has_row
-                                            ORDER BY f.total_exec_ms + f.total_plan_ms DESC,
-                                                     f.queryid, f.userid, f.toplevel)
-                         <= free_rows AS own_row
-          FROM (SELECT f.*, EXISTS (SELECT FROM hone.query_rollup_store r
-                                    WHERE r.period = add_to_rollup.period
-                                      AND r.bucket_start = add_to_rollup.bucket_start
-                                      AND (r.queryid, r.userid, r.toplevel)
-                                          = (f.queryid, f.userid, f.toplevel)) AS has_row
-                FROM unnest(figures) f WHERE f.queryid <> 0) f
-          UNION ALL
-          SELECT f.*, false, false FROM unnest(figures) f WHERE f.queryid = 0) f
-         CROSS JOIN LATERAL (SELECT CASE WHEN f.own_row THEN f.queryid ELSE 0 END AS queryid,
-                                    CASE WHEN f.own_row THEN f.userid ELSE 0 END AS userid,
-                                    f.toplevel OR NOT f.own_row AS toplevel) k
-    GROUP BY k.queryid, k.userid, k.toplevel
-    ON CONFLICT ON CONSTRAINT query_rollup_store_pkey DO UPDATE
-    SET calls = r.calls + excluded.calls, errors = r.errors + excluded.errors,
-        cancels = r.cancels + excluded.cancels, rows = r.rows + excluded.rows,
-        total_exec_ms = r.total_exec_ms + excluded.total_exec_ms,
-        max_exec_ms = greatest(r.max_exec_ms, excluded.max_exec_ms),
-        plans = r.plans + excluded.plans,
-        total_plan_ms = r.total_plan_ms + excluded.total_plan_ms,
-        shared_blks_hit = r.shared_blks_hit + excluded.shared_blks_hit,
-        shared_blks_read = r.shared_blks_read + excluded.shared_blks_read,
-        temp_blks_written = r.temp_blks_written + excluded.temp_blks_written,
-        wal_bytes = r.wal_bytes + excluded.wal_bytes,
-        (buckets, counts) = (SELECT (hone.histogram_sum(h.buckets, h.counts)).*
-                             FROM (VALUES (r.buckets, r.counts),
-                                          (excluded.buckets, excluded.counts)) h (buckets, counts));
+    WITH added AS MATERIALIZED (
+        SELECT k.queryid, k.userid, k.toplevel, sum(f.calls) AS calls, sum(f.errors) AS errors,
+               sum(f.cancels) AS cancels, sum(f.rows) AS rows,
+               sum(f.total_exec_ms) AS total_exec_ms, max(f.max_exec_ms) AS max_exec_ms,
+               sum(f.plans) AS plans, sum(f.total_plan_ms) AS total_plan_ms,
+               sum(f.shared_blks_hit) AS shared_blks_hit,
+               sum(f.shared_blks_read) AS shared_blks_read,
+               sum(f.temp_blks_written) AS temp_blks_written, sum(f.wal_bytes) AS wal_bytes,
+               hone.histogram_sum(f.histogram) AS histogram
+        FROM (SELECT f.*, f.has_row
+                          OR row_number() OVER (PARTITION BY f.has_row
+                                                ORDER BY f.total_exec_ms + f.total_plan_ms DESC,
+                                                         f.queryid, f.userid, f.toplevel)
+                             <= free_rows AS own_row
+              FROM (SELECT f.*, EXISTS (SELECT FROM hone.query_rollup_store r
+                                        WHERE r.period = add_to_rollup.period
+                                          AND r.bucket_start = add_to_rollup.bucket_start
+                                          AND (r.queryid, r.userid, r.toplevel)
+                                              = (f.queryid, f.userid, f.toplevel)) AS has_row
+                    FROM unnest(figures) f WHERE f.queryid <> 0) f
+              UNION ALL
+              SELECT f.*, false, false FROM unnest(figures) f WHERE f.queryid = 0) f
+             CROSS JOIN LATERAL (SELECT CASE WHEN f.own_row THEN f.queryid ELSE 0 END AS queryid,
+                                        CASE WHEN f.own_row THEN f.userid ELSE 0 END AS userid,
+                                        f.toplevel OR NOT f.own_row AS toplevel) k
+        GROUP BY k.queryid, k.userid, k.toplevel
+    ), updated AS (
+        -- (Not INSERT ON CONFLICT, which writes half as much again for new rows.)
+        UPDATE hone.query_rollup_store r
+        SET calls = r.calls + a.calls, errors = r.errors + a.errors,
+            cancels = r.cancels + a.cancels, rows = r.rows + a.rows,
+            total_exec_ms = r.total_exec_ms + a.total_exec_ms,
+            max_exec_ms = greatest(r.max_exec_ms, a.max_exec_ms),
+            plans = r.plans + a.plans, total_plan_ms = r.total_plan_ms + a.total_plan_ms,
+            shared_blks_hit = r.shared_blks_hit + a.shared_blks_hit,
+            shared_blks_read = r.shared_blks_read + a.shared_blks_read,
+            temp_blks_written = r.temp_blks_written + a.temp_blks_written,
+            wal_bytes = r.wal_bytes + a.wal_bytes,
+            histogram = (SELECT hone.histogram_sum(h.histogram)
+                         FROM (VALUES (r.histogram), (a.histogram)) h (histogram))
+        FROM added a
+        WHERE r.period = add_to_rollup.period AND r.bucket_start = add_to_rollup.bucket_start
+          AND (r.queryid, r.userid, r.toplevel) = (a.queryid, a.userid, a.toplevel)
+        RETURNING r.queryid, r.userid, r.toplevel
+    )
+    INSERT INTO hone.query_rollup_store
+    SELECT add_to_rollup.period, add_to_rollup.bucket_start, a.*
+    FROM added a
+    WHERE (a.queryid, a.userid, a.toplevel) NOT IN (SELECT queryid, userid, toplevel FROM updated);
 END
 $$;
 COMMENT ON FUNCTION hone.add_to_rollup(text, timestamptz, hone.query_rollup_store[]) IS
@@ -260,8 +279,10 @@ BEGIN
     -- (Fewer than are stored: the same query was evicted, and came back in the
     -- same microsecond. Then all of it is new.)
     WITH changed AS MATERIALIZED (
-        SELECT c.*, CASE WHEN c.calls >= k.calls AND c.errors >= k.errors AND c.plans >= k.plans
-                         THEN k END AS stored
+        SELECT c.*, hone.histogram_pack(c.buckets, c.counts) AS histogram,
+               CASE WHEN c.calls >= k.calls AND c.errors >= k.errors AND c.plans >= k.plans
+                    THEN k END AS stored,
+               k.queryid IS NULL AS is_new
         FROM hone.query_stats_memory() c
              LEFT JOIN hone.query_history_store k
                     ON (k.queryid, k.userid, k.toplevel, k.first_seen)
@@ -269,27 +290,30 @@ BEGIN
         WHERE c.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
           AND (c.calls, c.errors, c.plans, c.total_exec_ms, c.total_plan_ms)
               IS DISTINCT FROM (k.calls, k.errors, k.plans, k.total_exec_ms, k.total_plan_ms)
-    ), written AS (
-        INSERT INTO hone.query_history_store AS h
-        SELECT userid, queryid, toplevel, first_seen, last_seen, command, query,
+    ), updated AS (
+        UPDATE hone.query_history_store h
+        SET last_seen = c.last_seen, query = coalesce(h.query, c.query),
+            calls = c.calls, errors = c.errors, cancels = c.cancels, rows = c.rows,
+            total_exec_ms = c.total_exec_ms, min_exec_ms = c.min_exec_ms,
+            max_exec_ms = c.max_exec_ms, stddev_exec_ms = c.stddev_exec_ms,
+            p50_ms = c.p50_ms, p95_ms = c.p95_ms, p99_ms = c.p99_ms,
+            plans = c.plans, total_plan_ms = c.total_plan_ms,
+            shared_blks_hit = c.shared_blks_hit, shared_blks_read = c.shared_blks_read,
+            temp_blks_written = c.temp_blks_written, wal_bytes = c.wal_bytes,
+            histogram = c.histogram
+        FROM changed c
+        WHERE NOT c.is_new
+          AND (h.queryid, h.userid, h.toplevel, h.first_seen)
+              = (c.queryid, c.userid, c.toplevel, c.first_seen)
+    ), inserted AS (
+        INSERT INTO hone.query_history_store
+        SELECT userid, queryid, toplevel, first_seen, command, query, last_seen,
                calls, errors, cancels, rows, total_exec_ms, min_exec_ms, max_exec_ms,
                stddev_exec_ms, p50_ms, p95_ms, p99_ms, plans, total_plan_ms,
                shared_blks_hit, shared_blks_read, temp_blks_written, wal_bytes,
-               buckets, counts
+               histogram
         FROM changed
-        ON CONFLICT (queryid, userid, toplevel, first_seen) DO UPDATE
-        SET last_seen = excluded.last_seen, query = coalesce(excluded.query, h.query),
-            calls = excluded.calls, errors = excluded.errors, cancels = excluded.cancels,
-            rows = excluded.rows, total_exec_ms = excluded.total_exec_ms,
-            min_exec_ms = excluded.min_exec_ms, max_exec_ms = excluded.max_exec_ms,
-            stddev_exec_ms = excluded.stddev_exec_ms, p50_ms = excluded.p50_ms,
-            p95_ms = excluded.p95_ms, p99_ms = excluded.p99_ms, plans = excluded.plans,
-            total_plan_ms = excluded.total_plan_ms,
-            shared_blks_hit = excluded.shared_blks_hit,
-            shared_blks_read = excluded.shared_blks_read,
-            temp_blks_written = excluded.temp_blks_written,
-            wal_bytes = excluded.wal_bytes,
-            buckets = excluded.buckets, counts = excluded.counts
+        WHERE is_new
     )
     SELECT array_agg(ROW('minute', collected, c.queryid, c.userid, c.toplevel,
                c.calls - coalesce((c.stored).calls, 0),
@@ -300,19 +324,18 @@ BEGIN
                -- A new longest one is known exactly, any other from the histogram.
                CASE WHEN c.max_exec_ms > (c.stored).max_exec_ms OR (c.stored).max_exec_ms IS NULL
                     THEN c.max_exec_ms
-                    ELSE least(hone.histogram_quantile(d.buckets, d.counts, 1), c.max_exec_ms) END,
+                    ELSE least(hone.histogram_quantile(d.histogram, 1), c.max_exec_ms) END,
                c.plans - coalesce((c.stored).plans, 0),
                greatest(c.total_plan_ms - coalesce((c.stored).total_plan_ms, 0), 0),
                c.shared_blks_hit - coalesce((c.stored).shared_blks_hit, 0),
                c.shared_blks_read - coalesce((c.stored).shared_blks_read, 0),
                c.temp_blks_written - coalesce((c.stored).temp_blks_written, 0),
                c.wal_bytes - coalesce((c.stored).wal_bytes, 0),
-               d.buckets, d.counts)::hone.query_rollup_store)
+               d.histogram)::hone.query_rollup_store)
     INTO figures
     FROM changed c
-         CROSS JOIN LATERAL hone.histogram_difference(c.buckets, c.counts,
-                                                      coalesce((c.stored).buckets, '{}'),
-                                                      coalesce((c.stored).counts, '{}')) d;
+         CROSS JOIN LATERAL hone.histogram_difference(
+             c.histogram, coalesce((c.stored).histogram, '')) d (histogram);
     IF figures IS NULL THEN
         RETURN 0;
     END IF;
@@ -387,7 +410,7 @@ BEGIN
                          sum(r.total_exec_ms), max(r.max_exec_ms), sum(r.plans),
                          sum(r.total_plan_ms), sum(r.shared_blks_hit), sum(r.shared_blks_read),
                          sum(r.temp_blks_written), sum(r.wal_bytes),
-                         (hone.histogram_sum(r.buckets, r.counts)).*
+                         hone.histogram_sum(r.histogram)
                   FROM hone.query_rollup_store r
                   WHERE r.period = above.source AND r.bucket_start >= bucket
                     AND r.bucket_start < bucket + above.length
@@ -494,11 +517,11 @@ SELECT s.period, s.bucket_start, r.rolname AS username,
        s.calls, s.errors, s.cancels, s.rows, s.total_exec_ms,
        s.total_exec_ms OPERATOR(pg_catalog./) nullif(s.calls OPERATOR(pg_catalog.+) s.errors, 0) AS mean_exec_ms,
        s.max_exec_ms,
-       least(hone.histogram_quantile(s.buckets, s.counts, 0.50), s.max_exec_ms) AS p50_ms,
-       least(hone.histogram_quantile(s.buckets, s.counts, 0.95), s.max_exec_ms) AS p95_ms,
-       least(hone.histogram_quantile(s.buckets, s.counts, 0.99), s.max_exec_ms) AS p99_ms,
+       least(hone.histogram_quantile(s.histogram, 0.50), s.max_exec_ms) AS p50_ms,
+       least(hone.histogram_quantile(s.histogram, 0.95), s.max_exec_ms) AS p95_ms,
+       least(hone.histogram_quantile(s.histogram, 0.99), s.max_exec_ms) AS p99_ms,
        s.plans, s.total_plan_ms, s.shared_blks_hit, s.shared_blks_read,
-       s.temp_blks_written, s.wal_bytes, s.buckets, s.counts
+       s.temp_blks_written, s.wal_bytes, s.histogram
 FROM hone.query_rollup_store s
      LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid;
 COMMENT ON VIEW hone.query_rollup IS

@@ -7,6 +7,8 @@ CREATE TEMP TABLE wanted (relation text PRIMARY KEY, columns text[]);
 INSERT INTO wanted VALUES
 ('query_stats', '{userid,username,dbid,datname,queryid,toplevel,command,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,min_exec_ms,max_exec_ms,stddev_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes,first_seen,last_seen}'),
 ('query_stats_info', '{entries,evictions}'),
+('query_rollup', '{period,bucket_start,username,queryid,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,max_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes}'),
+('self_account', '{preloaded,enabled,durable,note,fixed_memory_bytes,arena_bytes,entries,evictions,rounds,launcher_cpu_ms,collector_cpu_ms}'),
 ('slow_queries', '{id,logged_at,username,datname,application_name,client_addr,queryid,query,parameters,duration_ms,plan_ms,rows,plan,shared_blks_hit,shared_blks_read,temp_blks_written,outcome,sqlstate}'),
 ('workload', '{queryid,username,query,calls,weight,samples,tables}'),
 ('workload_samples', '{queryid,query,parameters,duration_ms,captured_at}'),

@@ -23,7 +23,7 @@ SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM relations r WHERE re
 CREATE TEMP TABLE public_routine (proname name PRIMARY KEY);
 INSERT INTO public_routine VALUES
 ('query_stats_memory'), ('query_latency'), ('query_stats_info_row'),
-('histogram_quantile'), ('histogram_sum'),	-- of what the caller gives
+('histogram_quantile'), ('histogram_buckets'), ('histogram_sum'),	-- of what the caller gives
 ('slow_queries_memory'), ('slow_queries_info_row'),
 ('workload_memory'), ('workload_info_row'),
 ('pool_counters'), ('pool_peaks'),

@@ -62,8 +62,9 @@ __DATA__
 55000|00000|00000|SELECT * FROM hone.query_stats
 00000|00000|00000|SELECT * FROM hone.query_history
 00000|00000|00000|SELECT * FROM hone.query_rollup
-00000|00000|00000|SELECT hone.histogram_quantile('{5}', '{1}', 0.5)
-00000|00000|00000|SELECT hone.histogram_sum('{5}'::int[], '{1}'::bigint[])
+00000|00000|00000|SELECT hone.histogram_quantile('', 0.5)
+00000|00000|00000|SELECT hone.histogram_sum('')
+00000|00000|00000|SELECT * FROM hone.histogram_buckets('')
 00000|42501|00000|SELECT hone.roll_up_query_stats()
 00000|42501|00000|SELECT hone.expire_query_history()
 00000|00000|00000|SELECT * FROM hone.self_account
