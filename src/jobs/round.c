@@ -283,6 +283,8 @@ hone_jobs_round_main(Datum arg)
 	hone_jobs_worker_connect(DatumGetObjectId(arg), "pg_hone collector");
 	before_shmem_exit(leave, (Datum) 0);
 	SetConfigOption("lock_timeout", ROUND_LOCK_TIMEOUT, PGC_SUSET, PGC_S_OVERRIDE);
+	/* Compiling would cost more than it saves. */
+	SetConfigOption("jit", "off", PGC_SUSET, PGC_S_OVERRIDE);
 
 	pgstat_report_activity(STATE_RUNNING, "SELECT hone.collector_steps()");
 	hone_jobs_try(begin_round, &round, &outcome);
