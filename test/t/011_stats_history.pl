@@ -180,10 +180,10 @@ SELECT count(*) = 1 FROM hone.collector_status WHERE step = 'round' AND database
 $holder->query_safe('ROLLBACK');
 $node->safe_psql('postgres', 'SELECT hone.wake_collector()');
 ok($node->poll_query_until('postgres', "SELECT count(*) = 1 $sleeping"), 'at it again');
-$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) $sleeping");
 $node->safe_psql('postgres', q{
 DROP FUNCTION hone.collect_samples();
 ALTER FUNCTION hone.collect_samples_away() RENAME TO collect_samples});
+$node->safe_psql('postgres', "SELECT pg_terminate_backend(pid) $sleeping");
 ok($node->poll_query_until('postgres', q{
 SELECT count(*) = 0 FROM pg_locks l JOIN pg_class c ON c.oid = l.classid AND c.relname = 'pg_extension'
 WHERE l.mode = 'ShareUpdateExclusiveLock' AND NOT EXISTS (SELECT FROM pg_stat_activity a WHERE a.pid = l.pid)}), 'terminated: no lock is left');
