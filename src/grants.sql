@@ -12,6 +12,9 @@ GRANT EXECUTE ON FUNCTION hone.query_stats_memory(bool), hone.query_latency(bigi
 GRANT SELECT ON hone.query_errors, hone.query_tables, hone.nested_queries,
     hone.table_latency TO PUBLIC;
 GRANT SELECT ON hone.query_stats, hone.query_stats_info, hone.query_history TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.histogram_quantile(bytea, float8),
+    hone.histogram_buckets(bytea), hone.histogram_sum(bytea) TO PUBLIC;
+GRANT SELECT ON hone.query_rollup TO PUBLIC;
 
 -- slowlog
 GRANT EXECUTE ON FUNCTION hone.slow_queries_memory(bigint),
@@ -25,7 +28,7 @@ GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBL
 
 -- jobs
 GRANT SELECT ON hone.collector_status TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.collector_databases() TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.collector_databases(), hone.collector_cost() TO PUBLIC;
 
 -- whatif
 
@@ -45,5 +48,6 @@ GRANT SELECT ON hone.actions TO PUBLIC;
 GRANT SELECT ON hone.feed_status, hone.feed_sources TO PUBLIC;
 
 -- watch
-GRANT SELECT ON hone.jobs TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.cron_jobs(), hone.cron_job_name(text) TO PUBLIC;
+GRANT SELECT ON hone.jobs, hone.self_account TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.cron_jobs(), hone.cron_job_name(text),
+    hone.self_account_row() TO PUBLIC;

@@ -35,6 +35,7 @@ _PG_init(void)
 	hone_shmem_init();
 
 	hone_stats_init();
+	hone_stats_history_init();
 	hone_workload_init();
 	hone_slowlog_init();
 	hone_jobs_init();

@@ -35,6 +35,8 @@ typedef struct HoneDatabase
 	/* Everything below is protected by HoneJobsShared.lock. */
 	HonePresence presence;
 	TimestampTz next_due;
+	TimestampTz settle_at;		/* one more round then, even if nothing happens;
+								 * 0: none */
 	TimestampTz last_run;		/* 0: never */
 	double		duration_ms;
 	int			failures;		/* in a row */
@@ -45,6 +47,12 @@ typedef struct HoneJobsShared
 {
 	LWLock		lock;
 	Latch	   *launcher;		/* NULL when there is none; protected by lock */
+
+	/* What we cost since the server started; no lock. */
+	pg_atomic_uint64 launcher_cpu_us;
+	pg_atomic_uint64 collector_cpu_us;	/* of rounds in workers that ended */
+	pg_atomic_uint64 rounds;	/* in databases that have the extension */
+
 	HoneDatabase databases[HONE_MAX_DATABASES];
 } HoneJobsShared;
 
@@ -56,6 +64,9 @@ extern int	hone_jobs_max_workers;
 /* A database's slot, made if it is not there; NULL when all are taken. Caller
  * holds the lock exclusively. */
 extern HoneDatabase *hone_jobs_find_database(Oid dbid, bool create);
+
+/* in round.c: CPU time of this process */
+extern uint64 hone_jobs_cpu_us(void);
 
 /* in launcher.c */
 extern void hone_jobs_launcher_init(void);

@@ -19,6 +19,7 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "fmgr.h"
@@ -41,6 +42,7 @@ static bool wake_at_commit = false;
 
 PG_FUNCTION_INFO_V1(hone_jobs_databases);
 PG_FUNCTION_INFO_V1(hone_jobs_wake);
+PG_FUNCTION_INFO_V1(hone_jobs_cost);
 
 static Size
 shared_size(void)
@@ -57,6 +59,9 @@ shared_startup(void *memory, bool found)
 
 	memset(hone_jobs_shared, 0, sizeof(HoneJobsShared));
 	hone_shmem_init_lock(&hone_jobs_shared->lock);
+	pg_atomic_init_u64(&hone_jobs_shared->launcher_cpu_us, 0);
+	pg_atomic_init_u64(&hone_jobs_shared->collector_cpu_us, 0);
+	pg_atomic_init_u64(&hone_jobs_shared->rounds, 0);
 	for (int i = 0; i < HONE_MAX_DATABASES; i++)
 		pg_atomic_init_u32(&hone_jobs_shared->databases[i].active, 0);
 }
@@ -108,6 +113,7 @@ hone_jobs_find_database(Oid dbid, bool create)
 
 	unused->presence = HONE_PRESENCE_UNKNOWN;
 	unused->next_due = 0;
+	unused->settle_at = 0;
 	unused->last_run = 0;
 	unused->duration_ms = 0;
 	unused->failures = 0;
@@ -240,4 +246,29 @@ hone_jobs_databases(PG_FUNCTION_ARGS)
 		if (OidIsValid(copy[i].dbid))
 			put_database((ReturnSetInfo *) fcinfo->resultinfo, &copy[i]);
 	return (Datum) 0;
+}
+
+/*
+ * hone.collector_cost(): what the launcher and the collector's workers cost;
+ * NULLs when the library was not preloaded.
+ */
+Datum
+hone_jobs_cost(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[4] = {0};
+	bool		nulls[4] = {false, true, true, true};
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+
+	values[0] = BoolGetDatum(hone_jobs_shared != NULL);
+	if (hone_jobs_shared != NULL)
+	{
+		memset(nulls, false, sizeof(nulls));
+		values[1] = Float8GetDatum(pg_atomic_read_u64(&hone_jobs_shared->launcher_cpu_us) / 1000.0);
+		values[2] = Float8GetDatum(pg_atomic_read_u64(&hone_jobs_shared->collector_cpu_us) / 1000.0);
+		values[3] = Int64GetDatum((int64) pg_atomic_read_u64(&hone_jobs_shared->rounds));
+	}
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

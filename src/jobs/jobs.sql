@@ -9,62 +9,118 @@ CREATE TABLE hone.collector_store (
 );
 COMMENT ON TABLE hone.collector_store IS 'How the steps of the collector went last';
 
--- What the launcher has a worker do in each database; a pg_cron job that calls
--- it does the same. The steps belong to other rooms and are looked for by name,
--- so that none of them has to know this one. A step that fails does not stop
--- the others: its error is kept for hone.collector_status.
+-- One round is every step that is due, one after the other: the launcher has a
+-- worker do each in a transaction of its own (round.c), hone.collect() does
+-- them all in one. The steps belong to other rooms and are looked for by name,
+-- so that none of them has to know this one.
+
+CREATE FUNCTION hone.hold_collector() RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_jobs_hold_collector';
+COMMENT ON FUNCTION hone.hold_collector() IS
+    'Has other rounds of the collector in this database wait until the transaction ends';
+
+-- In their order. Due is what was not done yet in this minute or hour, or failed
+-- the last time.
+CREATE FUNCTION hone.collector_steps(OUT step text, OUT every_s int, OUT due bool)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT s.step, s.every_s,
+           NOT EXISTS (
+               SELECT FROM hone.collector_store c
+               WHERE c.step = s.step AND c.failures = 0
+                 AND floor(extract(epoch FROM c.last_run) / nullif(s.every_s, 0))
+                     = floor(extract(epoch FROM clock_timestamp()) / nullif(s.every_s, 0)))
+    FROM (VALUES
+        (1, 'collect_query_stats', 60),
+        (2, 'roll_up_query_stats', 60),
+        (3, 'collect_slow_queries', 0),
+        (4, 'collect_samples', 0),
+        (5, 'reconcile_actions', 0),
+        (6, 'expire_captured', 3600),
+        (7, 'expire_query_history', 600)
+    ) AS s (place, step, every_s)
+    WHERE to_regprocedure(format('hone.%I()', s.step)) IS NOT NULL
+    ORDER BY s.place
+$$;
+COMMENT ON FUNCTION hone.collector_steps() IS
+    'The steps of a round of the collector, how often each is done at most, and whether it is due';
+
+CREATE FUNCTION hone.note_step(step text, started timestamptz, problem text) RETURNS void
+LANGUAGE sql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    INSERT INTO hone.collector_store AS s
+    VALUES (step, started, extract(epoch FROM clock_timestamp() - started) * 1000,
+            CASE WHEN problem IS NULL THEN 0 ELSE 1 END, problem)
+    ON CONFLICT ON CONSTRAINT collector_store_pkey DO UPDATE
+        SET last_run = excluded.last_run, duration_ms = excluded.duration_ms,
+            failures = CASE WHEN excluded.failures = 0 THEN 0 ELSE s.failures + 1 END,
+            last_error = excluded.last_error
+$$;
+COMMENT ON FUNCTION hone.note_step(text, timestamptz, text) IS
+    'Notes for hone.collector_status how a step of the collector went';
+
+-- What a step raises is kept for hone.collector_status, and raised no further.
+CREATE FUNCTION hone.collect_step(step text) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    started timestamptz := clock_timestamp();
+    problem text;
+BEGIN
+    IF NOT EXISTS (SELECT FROM hone.collector_steps() s WHERE s.step = collect_step.step) THEN
+        RAISE EXCEPTION USING ERRCODE = 'invalid_parameter_value',
+            MESSAGE = format('there is no step "%s" of the collector', step);
+    END IF;
+    BEGIN
+        EXECUTE format('SELECT hone.%I()', step);
+    EXCEPTION WHEN OTHERS THEN
+        problem := SQLSTATE || ': ' || SQLERRM;
+    END;
+    PERFORM hone.note_step(step, started, problem);
+END
+$$;
+COMMENT ON FUNCTION hone.collect_step(text) IS 'Does one step of the collector, and notes how it went';
+
+CREATE FUNCTION hone.collector_cost(
+    OUT preloaded bool, OUT launcher_cpu_ms float8, OUT collector_cpu_ms float8,
+    OUT rounds bigint)
+LANGUAGE c VOLATILE STRICT PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_jobs_cost';
+COMMENT ON FUNCTION hone.collector_cost() IS
+    'CPU time of the launcher and of the collector''s workers since the server started, and how many rounds these did';
+
 CREATE FUNCTION hone.collect() RETURNS void
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '2s'
 AS $$
 DECLARE
-    -- name, and how often at most
-    steps CONSTANT text[] := ARRAY[
-        ['collect_query_stats',  '0'],
-        ['collect_slow_queries', '0'],
-        ['collect_samples',      '0'],
-        ['reconcile_actions',    '0'],
-        ['expire_captured',      '1 hour']];
-    job     text[];
-    started timestamptz;
-    problem text;
+    step text;
 BEGIN
     IF pg_is_in_recovery() THEN
         RAISE EXCEPTION USING ERRCODE = 'read_only_sql_transaction',
             MESSAGE = 'cannot collect during recovery';
     END IF;
+    IF NOT (SELECT c.preloaded FROM hone.collector_cost() c) THEN
+        RAISE WARNING USING ERRCODE = 'object_not_in_prerequisite_state',
+            MESSAGE = 'pg_hone was not loaded via "shared_preload_libraries", so there is nothing captured to collect',
+            HINT = 'Add pg_hone to "shared_preload_libraries" and restart the server. Unfinished actions are looked after without it.';
+    END IF;
 
-    PERFORM hone.hold_extension();
-
-    -- One round at a time; if the other one takes long, it does it all. An
-    -- advisory lock would let anybody stop the collector.
+    -- If the other round takes long, it does it all.
     BEGIN
-        LOCK TABLE hone.collector_store IN SHARE ROW EXCLUSIVE MODE;
+        PERFORM hone.hold_collector();
     EXCEPTION WHEN lock_not_available THEN
         RETURN;
     END;
 
-    FOREACH job SLICE 1 IN ARRAY steps LOOP
-        CONTINUE WHEN to_regprocedure(format('hone.%I()', job[1])) IS NULL;
-        started := clock_timestamp();
-        CONTINUE WHEN EXISTS (SELECT FROM hone.collector_store s
-                              WHERE s.step = job[1] AND s.failures = 0
-                                AND s.last_run > started - job[2]::interval);
-        problem := NULL;
-        BEGIN
-            EXECUTE format('SELECT hone.%I()', job[1]);
-        EXCEPTION WHEN OTHERS THEN
-            problem := SQLSTATE || ': ' || SQLERRM;
-        END;
-        INSERT INTO hone.collector_store AS s
-        VALUES (job[1], started,
-                extract(epoch FROM clock_timestamp() - started) * 1000,
-                CASE WHEN problem IS NULL THEN 0 ELSE 1 END, problem)
-        ON CONFLICT ON CONSTRAINT collector_store_pkey DO UPDATE
-            SET last_run = excluded.last_run, duration_ms = excluded.duration_ms,
-                failures = CASE WHEN problem IS NULL THEN 0 ELSE s.failures + 1 END,
-                last_error = excluded.last_error;
+    FOR step IN SELECT s.step FROM hone.collector_steps() s WHERE s.due LOOP
+        PERFORM hone.collect_step(step);
     END LOOP;
 END
 $$;

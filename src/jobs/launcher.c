@@ -16,6 +16,11 @@
  * is looked at again only when it is active, and then rarely. A failed round
  * doubles the wait, up to MAX_BACKOFF_MS.
  *
+ * Rounds begin at multiples of the interval, because statistics are collected
+ * in the first round of each minute and should be those of the minute before.
+ * For the same reason a database that was active has one more round when the
+ * minute is over.
+ *
  * On a standby only the ticks run: a round writes.
  *
  * An error anywhere in the loop is logged, at most once in ERROR_LOG_MS for
@@ -231,6 +236,7 @@ is_due(HoneDatabase *database, TimestampTz now)
 			return active;
 		case HONE_PRESENT:
 			return active || database->failures > 0 ||
+				(database->settle_at != 0 && now >= database->settle_at) ||
 				TimestampDifferenceExceeds(database->last_run, now, IDLE_INTERVAL_MS);
 	}
 	return false;
@@ -247,6 +253,13 @@ any_due(void)
 		result = is_due(&hone_jobs_shared->databases[i], now);
 	LWLockRelease(&hone_jobs_shared->lock);
 	return result;
+}
+
+/* Of an interval in microseconds. Whole minutes are such of UTC's. */
+static TimestampTz
+next_multiple(TimestampTz now, int64 interval)
+{
+	return now - now % interval + interval;
 }
 
 /* The one that has been due for longest; InvalidOid if none is. */
@@ -270,7 +283,8 @@ next_due_database(TimestampTz now)
 		result = chosen->dbid;
 		chosen->next_due = now;
 		/* Before the round reads anything, so that no mark is missed. */
-		pg_atomic_write_u32(&chosen->active, 0);
+		chosen->settle_at = pg_atomic_exchange_u32(&chosen->active, 0) == 0 ? 0 :
+			next_multiple(now, USECS_PER_MINUTE);
 	}
 	LWLockRelease(&hone_jobs_shared->lock);
 	return result;
@@ -292,7 +306,7 @@ plan_next(HoneDatabase *database, TimestampTz started)
 
 	if (database->presence == HONE_ABSENT)
 		ms = Max(ms, ABSENT_INTERVAL_MS);
-	database->next_due = TimestampTzPlusMilliseconds(started, ms);
+	database->next_due = next_multiple(started, ms * 1000);
 }
 
 static void
@@ -418,9 +432,21 @@ attach(void)
 }
 
 static void
+account_cpu(void)
+{
+	static uint64 accounted = 0;
+	uint64		now = hone_jobs_cpu_us();
+
+	pg_atomic_fetch_add_u64(&hone_jobs_shared->launcher_cpu_us, now - accounted);
+	accounted = now;
+}
+
+static void
 run_once(MemoryContext lasting, MemoryContext loop)
 {
 	static TimestampTz error_logged = 0;
+
+	account_cpu();
 
 	for (int i = 0; i < nticks; i++)
 		run_tick(&ticks[i]);

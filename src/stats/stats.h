@@ -16,6 +16,9 @@ struct JumbleState;
 /* in stats.c */
 extern void hone_stats_init(void);
 
+/* in history.c */
+extern void hone_stats_history_init(void);
+
 /*
  * in pending.c: called for every statement; never raise an error. Returns true
  * when this is the first of its query since the last drain.
@@ -26,14 +29,6 @@ extern void hone_stats_record_plan(const HoneQueryKey *key, uint64 top_queryid,
 
 /* What a parallel worker read; its leader reports the rest of the execution. */
 extern void hone_stats_record_tables(const HoneExecution *execution);
-
-/*
- * in spread.c: count an error by its SQLSTATE (0: not known), when it happens:
- * one that ended the statement, or one that was caught inside it. Never raise
- * an error nor allocate.
- */
-extern void hone_stats_count_error(const HoneQueryKey *key, int sqlerrcode);
-extern void hone_stats_count_caught(const HoneQueryKey *key, int sqlerrcode);
 
 /*
  * in spread.c: count an error by its SQLSTATE (0: not known), when it happens:

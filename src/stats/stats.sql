@@ -174,17 +174,30 @@ AS 'MODULE_PATHNAME', 'hone_reset_query_stats';
 COMMENT ON FUNCTION hone.reset_query_stats(oid, oid, bigint) IS
 'Forgets the statistics in memory that match all arguments that are not NULL, their errors, tables and nested queries included (latencies by table go with their database only); returns how many queries that were';
 
--- Durable copy: one row for each time a query's statistics lived in memory
--- (first_seen tells them apart), brought up to date by the collector. Adding
--- the rows of a query gives its whole history, over evictions and restarts.
+-- History: kept in tables of this database, brought up to date by the collector.
+--
+-- query_history_store has one row for each time a query's statistics lived in
+-- memory (first_seen tells them apart), with its figures since then. The
+-- difference between memory and that row is what happened since the last time;
+-- it is added to a minute of query_rollup_store in the same transaction, so
+-- that nothing is counted twice or left out, whatever fails. Hours are made of
+-- minutes, and days of hours, by addition. Nothing is ever reset in memory.
+--
+-- What is active is written once a minute. So that this costs little WAL, what
+-- changes comes after what does not, pages have room for new versions of their
+-- rows, and no index has to be changed.
+--
+-- Two functions write, one after the other: both first lock the row 'minute' of
+-- query_rollup_progress_store.
+
 CREATE TABLE hone.query_history_store (
     userid            oid NOT NULL,
     queryid           bigint NOT NULL,
     toplevel          bool NOT NULL,
     first_seen        timestamptz NOT NULL,
-    last_seen         timestamptz NOT NULL,
     command           text NOT NULL,
     query             text,
+    last_seen         timestamptz NOT NULL,
     calls             bigint NOT NULL,
     errors            bigint NOT NULL,
     cancels           bigint NOT NULL,
@@ -202,63 +215,391 @@ CREATE TABLE hone.query_history_store (
     shared_blks_read  bigint NOT NULL,
     temp_blks_written bigint NOT NULL,
     wal_bytes         bigint NOT NULL,
-    buckets           int[] NOT NULL,
-    counts            bigint[] NOT NULL,
+    histogram         bytea NOT NULL,
     PRIMARY KEY (queryid, userid, toplevel, first_seen)
-);
-CREATE INDEX ON hone.query_history_store (last_seen);
+) WITH (fillfactor = 50);
 COMMENT ON TABLE hone.query_history_store IS 'Durable copy of this database''s query statistics';
 
-CREATE FUNCTION hone.collect_query_stats() RETURNS bigint
+-- A histogram is stored packed, in two or three bytes for each bucket in which
+-- an execution fell.
+CREATE FUNCTION hone.histogram_pack(buckets int[], counts bigint[]) RETURNS bytea
+LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_histogram_pack';
+COMMENT ON FUNCTION hone.histogram_pack(int[], bigint[]) IS
+'A latency histogram, given as numbers of its buckets and how many executions fell in each, as it is stored';
+
+CREATE FUNCTION hone.histogram_quantile(histogram bytea, q float8) RETURNS float8
+LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_histogram_packed_quantile';
+COMMENT ON FUNCTION hone.histogram_quantile(bytea, float8) IS
+'Milliseconds that the share q of the executions in a histogram did not exceed, to within 2.7 %';
+
+CREATE FUNCTION hone.histogram_buckets(histogram bytea, OUT le_ms float8, OUT count bigint)
+RETURNS SETOF record
+LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_histogram_buckets';
+COMMENT ON FUNCTION hone.histogram_buckets(bytea) IS
+'A histogram made cumulative: how many executions took at most le_ms milliseconds';
+
+CREATE FUNCTION hone.histogram_difference(histogram bytea, less bytea) RETURNS bytea
+LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_histogram_difference';
+COMMENT ON FUNCTION hone.histogram_difference(bytea, bytea) IS
+'A histogram without what is in another one';
+
+CREATE FUNCTION hone.histogram_accumulate(internal, histogram bytea) RETURNS internal
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_histogram_accumulate';
+COMMENT ON FUNCTION hone.histogram_accumulate(internal, bytea) IS 'Part of hone.histogram_sum';
+
+CREATE FUNCTION hone.histogram_finish(internal) RETURNS bytea
+LANGUAGE C IMMUTABLE PARALLEL SAFE
+AS 'MODULE_PATHNAME', 'hone_histogram_finish';
+COMMENT ON FUNCTION hone.histogram_finish(internal) IS 'Part of hone.histogram_sum';
+
+CREATE AGGREGATE hone.histogram_sum(histogram bytea) (
+    SFUNC = hone.histogram_accumulate, STYPE = internal, SSPACE = 5200,
+    FINALFUNC = hone.histogram_finish, PARALLEL = SAFE);
+COMMENT ON AGGREGATE hone.histogram_sum(bytea) IS 'The sum of histograms';
+
+CREATE TABLE hone.query_rollup_store (
+    period            text NOT NULL CHECK (period IN ('minute', 'hour', 'day')),
+    bucket_start      timestamptz NOT NULL,
+    queryid           bigint NOT NULL,     -- 0: all that have no row of their own
+    userid            oid NOT NULL,
+    toplevel          bool NOT NULL,
+    calls             bigint NOT NULL,
+    errors            bigint NOT NULL,
+    cancels           bigint NOT NULL,
+    rows              bigint NOT NULL,
+    total_exec_ms     float8 NOT NULL,
+    max_exec_ms       float8,              -- NULL: planned, but not executed
+    plans             bigint NOT NULL,
+    total_plan_ms     float8 NOT NULL,
+    shared_blks_hit   bigint NOT NULL,
+    shared_blks_read  bigint NOT NULL,
+    temp_blks_written bigint NOT NULL,
+    wal_bytes         bigint NOT NULL,
+    histogram         bytea NOT NULL,
+    PRIMARY KEY (period, bucket_start, queryid, userid, toplevel)
+);
+COMMENT ON TABLE hone.query_rollup_store IS
+'What this database''s queries did in each minute, hour and day; hours and days are those of UTC';
+
+CREATE TABLE hone.query_rollup_progress_store (
+    period     text PRIMARY KEY CHECK (period IN ('minute', 'hour', 'day')),
+    done_until timestamptz NOT NULL
+);
+COMMENT ON TABLE hone.query_rollup_progress_store IS
+'When statistics were collected last (minute), and up to where hours and days were made';
+INSERT INTO hone.query_rollup_progress_store
+VALUES ('minute', '-infinity'), ('hour', '-infinity'), ('day', '-infinity');
+
+-- The only one that writes to query_rollup_store. At most pg_hone.rollup_queries
+-- of a bucket have rows of their own, and all others one together, so that
+-- neither a flood of queries nor a long day writes more than that.
+CREATE FUNCTION hone.add_to_rollup(period text, bucket_start timestamptz,
+                                   figures hone.query_rollup_store[]) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 #variable_conflict use_column
 DECLARE
-    written_rows bigint;
+    free_rows bigint;
+BEGIN
+    SELECT current_setting('pg_hone.rollup_queries')::bigint - count(*) INTO free_rows
+    FROM hone.query_rollup_store r
+    WHERE r.period = add_to_rollup.period AND r.bucket_start = add_to_rollup.bucket_start
+      AND r.queryid <> 0;
+
+    WITH added AS MATERIALIZED (
+        SELECT k.queryid, k.userid, k.toplevel, sum(f.calls) AS calls, sum(f.errors) AS errors,
+               sum(f.cancels) AS cancels, sum(f.rows) AS rows,
+               sum(f.total_exec_ms) AS total_exec_ms, max(f.max_exec_ms) AS max_exec_ms,
+               sum(f.plans) AS plans, sum(f.total_plan_ms) AS total_plan_ms,
+               sum(f.shared_blks_hit) AS shared_blks_hit,
+               sum(f.shared_blks_read) AS shared_blks_read,
+               sum(f.temp_blks_written) AS temp_blks_written, sum(f.wal_bytes) AS wal_bytes,
+               hone.histogram_sum(f.histogram) AS histogram
+        FROM (SELECT f.*, f.has_row
+                          OR row_number() OVER (PARTITION BY f.has_row
+                                                ORDER BY f.total_exec_ms + f.total_plan_ms DESC,
+                                                         f.queryid, f.userid, f.toplevel)
+                             <= free_rows AS own_row
+              FROM (SELECT f.*, EXISTS (SELECT FROM hone.query_rollup_store r
+                                        WHERE r.period = add_to_rollup.period
+                                          AND r.bucket_start = add_to_rollup.bucket_start
+                                          AND (r.queryid, r.userid, r.toplevel)
+                                              = (f.queryid, f.userid, f.toplevel)) AS has_row
+                    FROM unnest(figures) f WHERE f.queryid <> 0) f
+              UNION ALL
+              SELECT f.*, false, false FROM unnest(figures) f WHERE f.queryid = 0) f
+             CROSS JOIN LATERAL (SELECT CASE WHEN f.own_row THEN f.queryid ELSE 0 END AS queryid,
+                                        CASE WHEN f.own_row THEN f.userid ELSE 0 END AS userid,
+                                        f.toplevel OR NOT f.own_row AS toplevel) k
+        GROUP BY k.queryid, k.userid, k.toplevel
+    ), updated AS (
+        -- (Not INSERT ON CONFLICT, which writes half as much again for new rows.)
+        UPDATE hone.query_rollup_store r
+        SET calls = r.calls + a.calls, errors = r.errors + a.errors,
+            cancels = r.cancels + a.cancels, rows = r.rows + a.rows,
+            total_exec_ms = r.total_exec_ms + a.total_exec_ms,
+            max_exec_ms = greatest(r.max_exec_ms, a.max_exec_ms),
+            plans = r.plans + a.plans, total_plan_ms = r.total_plan_ms + a.total_plan_ms,
+            shared_blks_hit = r.shared_blks_hit + a.shared_blks_hit,
+            shared_blks_read = r.shared_blks_read + a.shared_blks_read,
+            temp_blks_written = r.temp_blks_written + a.temp_blks_written,
+            wal_bytes = r.wal_bytes + a.wal_bytes,
+            histogram = (SELECT hone.histogram_sum(h.histogram)
+                         FROM (VALUES (r.histogram), (a.histogram)) h (histogram))
+        FROM added a
+        WHERE r.period = add_to_rollup.period AND r.bucket_start = add_to_rollup.bucket_start
+          AND (r.queryid, r.userid, r.toplevel) = (a.queryid, a.userid, a.toplevel)
+        RETURNING r.queryid, r.userid, r.toplevel
+    )
+    INSERT INTO hone.query_rollup_store
+    SELECT add_to_rollup.period, add_to_rollup.bucket_start, a.*
+    FROM added a
+    WHERE (a.queryid, a.userid, a.toplevel) NOT IN (SELECT queryid, userid, toplevel FROM updated);
+END
+$$;
+COMMENT ON FUNCTION hone.add_to_rollup(text, timestamptz, hone.query_rollup_store[]) IS
+'Adds figures to a minute, an hour or a day of the history';
+
+CREATE FUNCTION hone.collect_query_stats() RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '5s'
+AS $$
+#variable_conflict use_column
+DECLARE
+    collected timestamptz;
+    before timestamptz;
+    bucket timestamptz;
+    figures hone.query_rollup_store[];
+    above record;
 BEGIN
     IF pg_is_in_recovery() THEN
         RETURN 0;               -- there is nothing to write to
     END IF;
 
-    WITH current AS (
-        SELECT s.* FROM hone.query_stats_memory() s
-        WHERE s.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
-    ), written AS (
-        INSERT INTO hone.query_history_store AS h
-        SELECT userid, queryid, toplevel, first_seen, last_seen, command, query,
+    -- One after the other, or a difference would be counted twice. The row is
+    -- changed, so that a transaction which does not see what was committed
+    -- meanwhile (REPEATABLE READ) fails here.
+    SELECT p.done_until INTO STRICT before
+    FROM hone.query_rollup_progress_store p WHERE p.period = 'minute' FOR UPDATE;
+    collected := clock_timestamp();
+    UPDATE hone.query_rollup_progress_store SET done_until = collected WHERE period = 'minute';
+
+    -- (Fewer than are stored: the same query was evicted, and came back in the
+    -- same microsecond. Then all of it is new.)
+    WITH changed AS MATERIALIZED (
+        SELECT c.*, hone.histogram_pack(c.buckets, c.counts) AS histogram,
+               CASE WHEN c.calls >= k.calls AND c.errors >= k.errors AND c.plans >= k.plans
+                    THEN k END AS stored,
+               k.queryid IS NULL AS is_new
+        FROM hone.query_stats_memory() c
+             LEFT JOIN hone.query_history_store k
+                    ON (k.queryid, k.userid, k.toplevel, k.first_seen)
+                       = (c.queryid, c.userid, c.toplevel, c.first_seen)
+        WHERE c.dbid = (SELECT oid FROM pg_database WHERE datname = current_database())
+          AND (c.calls, c.errors, c.plans, c.total_exec_ms, c.total_plan_ms)
+              IS DISTINCT FROM (k.calls, k.errors, k.plans, k.total_exec_ms, k.total_plan_ms)
+    ), updated AS (
+        UPDATE hone.query_history_store h
+        SET last_seen = c.last_seen, query = coalesce(h.query, c.query),
+            calls = c.calls, errors = c.errors, cancels = c.cancels, rows = c.rows,
+            total_exec_ms = c.total_exec_ms, min_exec_ms = c.min_exec_ms,
+            max_exec_ms = c.max_exec_ms, stddev_exec_ms = c.stddev_exec_ms,
+            p50_ms = c.p50_ms, p95_ms = c.p95_ms, p99_ms = c.p99_ms,
+            plans = c.plans, total_plan_ms = c.total_plan_ms,
+            shared_blks_hit = c.shared_blks_hit, shared_blks_read = c.shared_blks_read,
+            temp_blks_written = c.temp_blks_written, wal_bytes = c.wal_bytes,
+            histogram = c.histogram
+        FROM changed c
+        WHERE NOT c.is_new
+          AND (h.queryid, h.userid, h.toplevel, h.first_seen)
+              = (c.queryid, c.userid, c.toplevel, c.first_seen)
+    ), inserted AS (
+        INSERT INTO hone.query_history_store
+        SELECT userid, queryid, toplevel, first_seen, command, query, last_seen,
                calls, errors, cancels, rows, total_exec_ms, min_exec_ms, max_exec_ms,
                stddev_exec_ms, p50_ms, p95_ms, p99_ms, plans, total_plan_ms,
                shared_blks_hit, shared_blks_read, temp_blks_written, wal_bytes,
-               buckets, counts
-        FROM current c
-        -- A minute's delay is what a crash may lose; writing a busy query's row
-        -- more often than that would only cost WAL.
-        WHERE NOT EXISTS (SELECT FROM hone.query_history_store k
-                          WHERE (k.queryid, k.userid, k.toplevel, k.first_seen)
-                                = (c.queryid, c.userid, c.toplevel, c.first_seen)
-                            AND (k.last_seen >= c.last_seen
-                                 OR k.last_seen > now() - interval '1 minute'))
-        ON CONFLICT (queryid, userid, toplevel, first_seen) DO UPDATE
-        SET last_seen = excluded.last_seen, query = coalesce(excluded.query, h.query),
-            calls = excluded.calls, errors = excluded.errors, cancels = excluded.cancels,
-            rows = excluded.rows, total_exec_ms = excluded.total_exec_ms,
-            min_exec_ms = excluded.min_exec_ms, max_exec_ms = excluded.max_exec_ms,
-            stddev_exec_ms = excluded.stddev_exec_ms, p50_ms = excluded.p50_ms,
-            p95_ms = excluded.p95_ms, p99_ms = excluded.p99_ms, plans = excluded.plans,
-            total_plan_ms = excluded.total_plan_ms,
-            shared_blks_hit = excluded.shared_blks_hit,
-            shared_blks_read = excluded.shared_blks_read,
-            temp_blks_written = excluded.temp_blks_written,
-            wal_bytes = excluded.wal_bytes,
-            buckets = excluded.buckets, counts = excluded.counts
-        RETURNING 1)
-    SELECT count(*) INTO written_rows FROM written;
-    RETURN written_rows;
+               histogram
+        FROM changed
+        WHERE is_new
+    )
+    SELECT array_agg(ROW('minute', collected, c.queryid, c.userid, c.toplevel,
+               c.calls - coalesce((c.stored).calls, 0),
+               c.errors - coalesce((c.stored).errors, 0),
+               c.cancels - coalesce((c.stored).cancels, 0),
+               c.rows - coalesce((c.stored).rows, 0),
+               greatest(c.total_exec_ms - coalesce((c.stored).total_exec_ms, 0), 0),
+               -- A new longest one is known exactly, any other from the histogram.
+               CASE WHEN c.max_exec_ms > (c.stored).max_exec_ms OR (c.stored).max_exec_ms IS NULL
+                    THEN c.max_exec_ms
+                    ELSE least(hone.histogram_quantile(d.histogram, 1), c.max_exec_ms) END,
+               c.plans - coalesce((c.stored).plans, 0),
+               greatest(c.total_plan_ms - coalesce((c.stored).total_plan_ms, 0), 0),
+               c.shared_blks_hit - coalesce((c.stored).shared_blks_hit, 0),
+               c.shared_blks_read - coalesce((c.stored).shared_blks_read, 0),
+               c.temp_blks_written - coalesce((c.stored).temp_blks_written, 0),
+               c.wal_bytes - coalesce((c.stored).wal_bytes, 0),
+               d.histogram)::hone.query_rollup_store)
+    INTO figures
+    FROM changed c
+         CROSS JOIN LATERAL hone.histogram_difference(
+             c.histogram, coalesce((c.stored).histogram, '')) d (histogram);
+    IF figures IS NULL THEN
+        RETURN 0;
+    END IF;
+
+    -- A round at the beginning of a minute brings what happened in the one
+    -- before. After a pause it cannot be told when it happened: then it belongs
+    -- to the minute in which it is seen.
+    bucket := date_trunc('minute',
+                         CASE WHEN before BETWEEN collected - interval '90 seconds' AND collected
+                              THEN collected - least((collected - before) / 2, interval '30 seconds')
+                              ELSE collected END, 'UTC');
+    PERFORM hone.add_to_rollup('minute', bucket, figures);
+    -- An hour or a day that is made already: this comes late, or the clock was
+    -- set back.
+    FOR above IN SELECT p.period FROM hone.query_rollup_progress_store p
+                 WHERE p.period <> 'minute' AND p.done_until > bucket
+    LOOP
+        PERFORM hone.add_to_rollup(above.period, date_trunc(above.period, bucket, 'UTC'), figures);
+    END LOOP;
+    RETURN cardinality(figures);
 END
 $$;
 COMMENT ON FUNCTION hone.collect_query_stats() IS
-'Makes this database''s query statistics durable; returns the number of rows written';
+'Makes this database''s query statistics durable, and adds what is new to the history by the minute; returns how many queries had something new';
+
+CREATE FUNCTION hone.roll_up_query_stats() RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '5s'
+AS $$
+#variable_conflict use_column
+DECLARE
+    at_once CONSTANT int := 6;      -- so that it does not take long
+    above record;
+    done timestamptz;
+    finished timestamptz;
+    bucket timestamptz;
+    figures hone.query_rollup_store[];
+    made bigint := 0;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RETURN 0;
+    END IF;
+    PERFORM hone.retention();       -- loads the library, and with it the settings
+    PERFORM FROM hone.query_rollup_progress_store p WHERE p.period = 'minute' FOR UPDATE;
+
+    FOR above IN SELECT * FROM (VALUES ('hour', 'minute', interval '1 hour'),
+                                       ('day', 'hour', interval '24 hours'))
+                               v (period, source, length)
+    LOOP
+        SELECT p.done_until INTO STRICT done
+        FROM hone.query_rollup_progress_store p WHERE p.period = above.period;
+        -- Hours: when rounds bring hardly anything more. Days: of made hours.
+        SELECT date_trunc(above.period,
+                          CASE above.period WHEN 'hour' THEN clock_timestamp() - interval '2 minutes'
+                                            ELSE p.done_until END, 'UTC') INTO finished
+        FROM hone.query_rollup_progress_store p WHERE p.period = 'hour';
+
+        LOOP
+            SELECT date_trunc(above.period, min(r.bucket_start), 'UTC') INTO bucket
+            FROM hone.query_rollup_store r
+            WHERE r.period = above.source AND r.bucket_start >= done AND r.bucket_start < finished;
+            IF bucket IS NULL THEN
+                done := greatest(done, finished);
+                EXIT;
+            END IF;
+            EXIT WHEN made >= at_once;
+
+            SELECT array_agg(ROW(s.*)::hone.query_rollup_store) INTO figures
+            FROM (SELECT above.period, bucket, r.queryid, r.userid, r.toplevel,
+                         sum(r.calls), sum(r.errors), sum(r.cancels), sum(r.rows),
+                         sum(r.total_exec_ms), max(r.max_exec_ms), sum(r.plans),
+                         sum(r.total_plan_ms), sum(r.shared_blks_hit), sum(r.shared_blks_read),
+                         sum(r.temp_blks_written), sum(r.wal_bytes),
+                         hone.histogram_sum(r.histogram)
+                  FROM hone.query_rollup_store r
+                  WHERE r.period = above.source AND r.bucket_start >= bucket
+                    AND r.bucket_start < bucket + above.length
+                  GROUP BY r.queryid, r.userid, r.toplevel) s;
+            PERFORM hone.add_to_rollup(above.period, bucket, figures);
+            done := bucket + above.length;
+            made := made + 1;
+        END LOOP;
+        UPDATE hone.query_rollup_progress_store SET done_until = done
+        WHERE period = above.period AND done_until <> done;
+    END LOOP;
+    RETURN made;
+END
+$$;
+COMMENT ON FUNCTION hone.roll_up_query_stats() IS
+'Makes hours of the history of finished minutes, and days of finished hours; returns how many';
+
+CREATE FUNCTION hone.expire_query_history() RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '5s'
+AS $$
+#variable_conflict use_column
+DECLARE
+    longest CONSTANT interval := hone.retention();
+    at_once CONSTANT int := 10000;
+    most_lives bigint;
+    in_memory timestamptz[];
+    gone bigint;
+    more bigint;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RETURN 0;
+    END IF;
+
+    -- Minutes stay until their hour is made, and hours until their day is,
+    -- unless that takes longer than anything is kept.
+    DELETE FROM hone.query_rollup_store
+    WHERE ctid = ANY (ARRAY(
+        SELECT r.ctid
+        FROM (VALUES ('minute', current_setting('pg_hone.minute_retention')::interval, 'hour'),
+                     ('hour', current_setting('pg_hone.hour_retention')::interval, 'day'),
+                     ('day', longest, NULL)) v (period, kept_for, above)
+             LEFT JOIN hone.query_rollup_progress_store p ON p.period = v.above
+             JOIN hone.query_rollup_store r
+               ON r.period = v.period
+              AND r.bucket_start < greatest(now() - longest,
+                                            least(now() - v.kept_for, p.done_until))
+        LIMIT at_once));
+    GET DIAGNOSTICS gone = ROW_COUNT;
+
+    -- What is in memory stays: the next difference is taken from it. (Without
+    -- preloading there is no memory, and reading it is an error.)
+    BEGIN
+        in_memory := ARRAY(SELECT s.first_seen FROM hone.query_stats_memory() s);
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        in_memory := '{}';
+    END;
+    most_lives := 10 * coalesce(current_setting('pg_hone.max_queries', true)::bigint, 5000);
+    DELETE FROM hone.query_history_store
+    WHERE ctid = ANY (ARRAY(
+        SELECT h.ctid FROM hone.query_history_store h
+        WHERE h.last_seen < greatest(now() - longest,
+                                     (SELECT b.last_seen FROM hone.query_history_store b
+                                      ORDER BY b.last_seen DESC OFFSET most_lives LIMIT 1))
+          AND h.first_seen <> ALL (in_memory)
+        ORDER BY h.last_seen
+        LIMIT at_once));
+    GET DIAGNOSTICS more = ROW_COUNT;
+    RETURN gone + more;
+END
+$$;
+COMMENT ON FUNCTION hone.expire_query_history() IS
+'Deletes what is old of the stored query statistics, at most 20,000 rows at once; returns how many';
 
 CREATE VIEW hone.query_history WITH (security_barrier) AS
 SELECT h.queryid, r.rolname AS username, h.toplevel, h.command,
@@ -273,3 +614,30 @@ FROM hone.query_history_store h
      LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) h.userid;
 COMMENT ON VIEW hone.query_history IS
 'Statistics of this database''s queries that outlive restarts and evictions: one row for each time a query was kept in memory';
+
+CREATE VIEW hone.query_rollup WITH (security_barrier) AS
+SELECT s.period, s.bucket_start, r.rolname AS username,
+       nullif(s.queryid, 0) AS queryid,
+       CASE WHEN s.queryid OPERATOR(pg_catalog.<>) 0 THEN s.toplevel END AS toplevel,
+       CASE WHEN s.queryid OPERATOR(pg_catalog.=) 0 THEN '<other>'
+            WHEN pg_catalog.pg_has_role(s.userid, 'USAGE')
+                 OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
+            THEN (SELECT h.query FROM hone.query_history_store h
+                  WHERE h.queryid OPERATOR(pg_catalog.=) s.queryid
+                    AND h.userid OPERATOR(pg_catalog.=) s.userid
+                    AND h.toplevel OPERATOR(pg_catalog.=) s.toplevel
+                    AND h.query IS NOT NULL
+                  ORDER BY h.first_seen DESC LIMIT 1)
+            ELSE '<insufficient privilege>' END AS query,
+       s.calls, s.errors, s.cancels, s.rows, s.total_exec_ms,
+       s.total_exec_ms OPERATOR(pg_catalog./) nullif(s.calls OPERATOR(pg_catalog.+) s.errors, 0) AS mean_exec_ms,
+       s.max_exec_ms,
+       least(hone.histogram_quantile(s.histogram, 0.50), s.max_exec_ms) AS p50_ms,
+       least(hone.histogram_quantile(s.histogram, 0.95), s.max_exec_ms) AS p95_ms,
+       least(hone.histogram_quantile(s.histogram, 0.99), s.max_exec_ms) AS p99_ms,
+       s.plans, s.total_plan_ms, s.shared_blks_hit, s.shared_blks_read,
+       s.temp_blks_written, s.wal_bytes, s.histogram
+FROM hone.query_rollup_store s
+     LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid;
+COMMENT ON VIEW hone.query_rollup IS
+'What this database''s queries did in each minute, hour and day of UTC; the row <other> of each is the sum of those that took least time';

@@ -146,3 +146,55 @@ SELECT j.jobname, j.schedule, j.command, j.username, j.active, j.last_run, j.las
 	EXTRACT(epoch FROM pg_catalog.clock_timestamp() - j.last_run)::float8 AS last_run_age_s
 FROM hone.cron_jobs() j;
 COMMENT ON VIEW hone.jobs IS 'pg_cron jobs of this database, and how their last run went';
+
+-- The library's account of itself. Where it was not preloaded, the functions
+-- below raise an error; here that is an answer.
+CREATE FUNCTION hone.self_account_row(
+	OUT preloaded bool, OUT enabled bool, OUT durable bool, OUT note text,
+	OUT fixed_memory_bytes bigint, OUT arena_bytes bigint,
+	OUT samples_memory_bytes bigint, OUT slow_log_memory_bytes bigint,
+	OUT entries bigint, OUT max_entries bigint, OUT evictions bigint, OUT texts_lost bigint,
+	OUT samples_evicted bigint, OUT samples_lost bigint, OUT samples_too_long bigint,
+	OUT slow_queries_overwritten bigint, OUT slow_queries_rate_limited bigint,
+	OUT slow_queries_lost bigint, OUT plans_lost bigint,
+	OUT rounds bigint, OUT launcher_cpu_ms float8, OUT collector_cpu_ms float8)
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+BEGIN
+	SELECT c.preloaded, c.rounds, c.launcher_cpu_ms, c.collector_cpu_ms
+	INTO preloaded, rounds, launcher_cpu_ms, collector_cpu_ms
+	FROM hone.collector_cost() c;
+	IF NOT preloaded THEN
+		enabled := false;
+		durable := false;
+		note := 'not loaded via "shared_preload_libraries": nothing is captured';
+		RETURN;
+	END IF;
+
+	enabled := current_setting('pg_hone.enabled')::bool;
+	durable := NOT pg_is_in_recovery();
+	note := CASE WHEN NOT enabled THEN 'switched off here by "pg_hone.enabled": nothing is captured'
+		WHEN NOT durable THEN 'standby: kept in memory only'
+		WHEN current_setting('pg_hone.collect_interval')::interval = interval '0'
+		THEN 'the collector is off ("pg_hone.collect_interval"): kept in memory until hone.collect() is called'
+		END;
+
+	SELECT q.fixed_memory_bytes, q.arena_bytes, q.entries, q.max_entries, q.evictions, q.texts_lost
+	INTO fixed_memory_bytes, arena_bytes, entries, max_entries, evictions, texts_lost
+	FROM hone.query_stats_info_row() q;
+	SELECT w.memory_bytes, w.evictions, w.lost, w.too_long
+	INTO samples_memory_bytes, samples_evicted, samples_lost, samples_too_long
+	FROM hone.workload_info_row() w;
+	SELECT s.memory_bytes, s.overwritten, s.rate_limited, s.lost, s.plans_lost
+	INTO slow_log_memory_bytes, slow_queries_overwritten, slow_queries_rate_limited,
+		slow_queries_lost, plans_lost
+	FROM hone.slow_queries_info_row() s;
+END
+$$;
+COMMENT ON FUNCTION hone.self_account_row() IS 'The row of hone.self_account';
+
+CREATE VIEW hone.self_account WITH (security_barrier) AS
+SELECT * FROM hone.self_account_row();
+COMMENT ON VIEW hone.self_account IS
+'The library''s account of itself since the server started: whether it captures and where that is kept, shared memory, what it holds and lost, rounds of the collector and CPU time of its own processes';

@@ -29,6 +29,34 @@ SELECT * FROM hone.table_latency_histogram('bad_t', 'SELECT 1')|22023|argument "
 SELECT hone.reset_query_stats(4294967295, NULL, NULL)|\N|1
 SELECT hone.reset_query_stats(NULL, 0, NULL)|\N|1
 SELECT hone.reset_query_stats(NULL, NULL, -1)|\N|1
+SELECT hone.histogram_pack('{1,2}', '{1}')|2202E|"buckets" and "counts" must have the same length
+SELECT hone.histogram_pack('{{1}}', '{1}')|2202E|"buckets" must be a one-dimensional array
+SELECT hone.histogram_pack('{1}', '{NULL}')|22004|"counts" must not contain nulls
+SELECT hone.histogram_pack('{632}', '{1}')|22003|"buckets" contains 632, which is not the number of a bucket
+SELECT hone.histogram_pack('{-1}', '{1}')|22003|"buckets" contains -1, which is not the number of a bucket
+SELECT hone.histogram_pack('{1}', '{-1}')|22003|"counts" must not contain negative numbers
+SELECT hone.histogram_pack('{1,1,1}', '{9223372036854775807,9223372036854775807,9223372036854775807}')|\N|1
+SELECT hone.histogram_pack(NULL, '{}')|\N|1
+SELECT hone.histogram_quantile('', 0)|22023|"q" must be greater than 0 and at most 1
+SELECT hone.histogram_quantile('', 1.1)|22023|"q" must be greater than 0 and at most 1
+SELECT hone.histogram_quantile('', 'nan')|22023|"q" must be greater than 0 and at most 1
+SELECT hone.histogram_quantile('', NULL)|\N|1
+SELECT hone.histogram_quantile('x', 0.5)|22P03|invalid histogram
+SELECT hone.histogram_sum('x')|22P03|invalid histogram
+SELECT hone.histogram_sum(NULL)|\N|1
+SELECT hone.histogram_buckets('x')|22P03|invalid histogram
+SELECT hone.histogram_buckets(NULL)|\N|0
+SELECT hone.histogram_difference('', 'x')|22P03|invalid histogram
+SELECT hone.histogram_difference('', NULL)|\N|1
+SELECT hone.histogram_accumulate(NULL, '')|42883|function hone.histogram_accumulate(unknown, unknown) does not exist
+SELECT hone.histogram_finish(NULL)|42883|function hone.histogram_finish(unknown) does not exist
+SELECT hone.add_to_rollup('year', now(), ARRAY[ROW('minute', now(), 1, 1, true, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '')]::hone.query_rollup_store[])|23514|new row for relation "query_rollup_store" violates check constraint "query_rollup_store_period_check"
+SELECT hone.add_to_rollup('minute', now(), '{}')|\N|1
+SELECT hone.add_to_rollup(NULL, now(), '{}')|\N|1
+SELECT hone.collect_step('nonsense')|22023|there is no step "nonsense" of the collector
+SELECT hone.collect_step('reset_query_stats')|22023|there is no step "reset_query_stats" of the collector
+SELECT hone.collect_step(NULL)|\N|1
+SELECT hone.note_step(NULL, now(), NULL)|23502|null value in column "step" of relation "collector_store" violates not-null constraint
 SELECT * FROM hone.slow_queries_memory(NULL)|\N|0
 SELECT * FROM hone.workload_memory(NULL, true)|\N|0
 SELECT * FROM hone.workload_memory(0, NULL)|\N|0

@@ -25,10 +25,12 @@ INSERT INTO public_routine VALUES
 ('query_stats_memory'), ('query_latency'), ('query_stats_info_row'),
 ('query_errors_memory'), ('query_tables_memory'), ('nested_queries_memory'),
 ('table_latency_memory'), ('table_latency_histogram'),
+('histogram_quantile'), ('histogram_buckets'), ('histogram_sum'),	-- of what the caller gives
 ('slow_queries_memory'), ('slow_queries_info_row'),
 ('workload_memory'), ('workload_info_row'),
 ('pool_counters'), ('pool_peaks'),
 ('collector_databases'),			-- empty without pg_read_all_stats
+('collector_cost'), ('self_account_row'),	-- about the library, nobody's data
 ('explain_recommendation'),			-- reads hone.recommendations as the caller
 ('cron_jobs'), ('cron_job_name');	-- what pg_cron itself shows the caller
 SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM routines

@@ -61,6 +61,13 @@ done_testing();
 __DATA__
 55000|00000|00000|SELECT * FROM hone.query_stats
 00000|00000|00000|SELECT * FROM hone.query_history
+00000|00000|00000|SELECT * FROM hone.query_rollup
+00000|00000|00000|SELECT hone.histogram_quantile('', 0.5)
+00000|00000|00000|SELECT hone.histogram_sum('')
+00000|00000|00000|SELECT * FROM hone.histogram_buckets('')
+00000|42501|00000|SELECT hone.roll_up_query_stats()
+00000|42501|00000|SELECT hone.expire_query_history()
+00000|00000|00000|SELECT * FROM hone.self_account
 55000|00000|00000|SELECT * FROM hone.query_latency(1)
 55000|00000|00000|SELECT * FROM hone.query_stats_info
 55000|00000|00000|SELECT * FROM hone.query_errors
@@ -81,6 +88,9 @@ __DATA__
 55000|42501|00000|SELECT hone.collect_samples()
 00000|42501|00000|SELECT hone.expire_captured()
 00000|42501|25006|SELECT hone.collect()
+00000|42501|25006|SELECT hone.collect_step('collect_samples')
+00000|42501|00000|SELECT * FROM hone.collector_steps()
+00000|00000|00000|SELECT * FROM hone.collector_cost()
 00000|00000|00000|SELECT * FROM hone.collector_status
 00000|42501|00000|SELECT hone.wake_collector()
 00000|42501|00000|SELECT cost_after FROM hone.what_if('SELECT * FROM t WHERE a=1', ARRAY['CREATE INDEX ON t (a)'])
