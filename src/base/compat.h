@@ -27,6 +27,7 @@
 #include "utils/acl.h"
 #include "utils/pg_locale.h"
 #include "utils/backend_status.h"
+#include "utils/guc_tables.h"
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"
 #else
@@ -60,6 +61,26 @@ hone_now_ns(void)
 	return (uint64) INSTR_TIME_GET_NANOSEC(now);
 #else
 	return (uint64) now.tv_sec * UINT64CONST(1000000000) + (uint64) now.tv_nsec;
+#endif
+}
+
+/* All settings; 16 made the array a copy. */
+static inline struct config_generic **
+hone_guc_variables(int *n)
+{
+#if PG_VERSION_NUM >= 160000
+	return get_guc_variables(n);
+#else
+	*n = GetNumConfigOptions();
+	return get_guc_variables();
+#endif
+}
+
+static inline void
+hone_free_guc_variables(struct config_generic **all pg_attribute_unused())
+{
+#if PG_VERSION_NUM >= 160000
+	pfree(all);
 #endif
 }
 

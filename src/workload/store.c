@@ -13,7 +13,8 @@
  * after MAX_GAP; and any that is slower than the slowest kept. A full slot
  * gives up the sample that says least: the one whose neighbours in duration
  * are closest to each other, never the slowest, and of equals the oldest. The
- * same text with the same values is kept once, with its longest duration.
+ * same text with the same values, under settings that make the same plan, is
+ * kept once, with its longest duration.
  *
  * Locks: LOCKS partition locks, each for every LOCKS-th set. Under them there
  * is comparing, copying and freeing in the arena, and never more than one is
@@ -194,6 +195,12 @@ hone_sample_path(const HoneSampleBlock *block)
 	return hone_sample_block_text(block) + block->text_len;
 }
 
+const char *
+hone_sample_settings(const HoneSampleBlock *block)
+{
+	return hone_sample_path(block) + block->path_len;
+}
+
 static void
 fill_block(HoneSampleBlock *block, const HoneSampleParts *parts, uint32 size)
 {
@@ -208,7 +215,10 @@ fill_block(HoneSampleBlock *block, const HoneSampleParts *parts, uint32 size)
 		memcpy(base, parts->params, parts->head.params_len);
 	base += parts->head.params_len;
 	memcpy(base, parts->text, parts->head.text_len);
-	memcpy(base + parts->head.text_len, parts->path, parts->head.path_len);
+	base += parts->head.text_len;
+	memcpy(base, parts->path, parts->head.path_len);
+	base += parts->head.path_len;
+	memcpy(base, parts->settings, parts->head.settings_len);
 }
 
 static uint64
@@ -221,6 +231,9 @@ hash_parts(const HoneSampleParts *parts)
 	if (parts->head.params_len > 0)
 		hash = hash_bytes_extended((const unsigned char *) parts->params,
 								   (int) parts->head.params_len, hash);
+	if (parts->plan_settings_len > 0)
+		hash = hash_bytes_extended((const unsigned char *) parts->settings,
+								   (int) parts->plan_settings_len, hash);
 	return hash;
 }
 
@@ -434,7 +447,7 @@ hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
 	Sample	   *sample = NULL;
 
 	size = (uint32) params_offset(&parts->head) + parts->head.params_len +
-		parts->head.text_len + parts->head.path_len;
+		parts->head.text_len + parts->head.path_len + parts->head.settings_len;
 	block = allocate_block(number, size);
 	if (!DsaPointerIsValid(block))
 	{

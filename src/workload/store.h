@@ -11,6 +11,7 @@
 
 #define HONE_SAMPLES_PER_QUERY 6
 #define HONE_SAMPLE_MAX_RELATIONS 32
+#define HONE_SAMPLE_MAX_SETTINGS 2048	/* bytes */
 
 typedef struct HoneSampleKey
 {
@@ -21,7 +22,7 @@ typedef struct HoneSampleKey
 
 /*
  * What a sample says, in one block without pointers: this header, relation
- * OIDs, parameters, text, search_path.
+ * OIDs, parameters, text, search_path, settings (base/settings.h).
  */
 typedef struct HoneSampleBlock
 {
@@ -29,6 +30,7 @@ typedef struct HoneSampleBlock
 	uint32		text_len;
 	uint32		path_len;
 	uint32		params_len;		/* MAXALIGNed; 0: none */
+	uint32		settings_len;
 	CommandTag	command;
 	int32		nrelations;
 	bool		replannable;
@@ -42,6 +44,8 @@ typedef struct HoneSampleParts
 	const HoneParams *params;
 	const char *text;
 	const char *path;
+	const char *settings;
+	uint32		plan_settings_len;	/* those that make a sample another one */
 	uint64		duration_ns;
 	TimestampTz captured_at;
 } HoneSampleParts;
@@ -51,7 +55,7 @@ typedef struct HoneSampleCopy
 {
 	HoneSampleKey key;
 	uint64		id;
-	uint64		hash;			/* of text and parameters */
+	uint64		hash;			/* of text, parameters, plan settings */
 	uint64		duration_ns;
 	TimestampTz captured_at;
 	HoneSampleBlock *block;		/* NULL when only the header was asked for */
@@ -80,6 +84,7 @@ extern const Oid *hone_sample_relations(const HoneSampleBlock *block);
 extern const HoneParams *hone_sample_params(const HoneSampleBlock *block);
 extern const char *hone_sample_block_text(const HoneSampleBlock *block);
 extern const char *hone_sample_path(const HoneSampleBlock *block);
+extern const char *hone_sample_settings(const HoneSampleBlock *block);
 
 extern void hone_sample_store_init(void);
 extern bool hone_sample_store_ready(void);

@@ -20,13 +20,14 @@
 #include "base/compat.h"
 #include "base/owner.h"
 #include "base/params.h"
+#include "base/settings.h"
 #include "base/shmem.h"
 #include "workload/store.h"
 
 PG_FUNCTION_INFO_V1(hone_workload_memory);
 PG_FUNCTION_INFO_V1(hone_workload_info);
 
-#define SAMPLE_COLUMNS 13
+#define SAMPLE_COLUMNS 14
 #define INFO_COLUMNS 7
 
 static Datum
@@ -91,6 +92,11 @@ put_sample(const HoneSampleCopy *copy, ReturnSetInfo *rsinfo)
 		}
 		PUT(CStringGetTextDatum(GetCommandTagName(block->command)));
 		PUT(BoolGetDatum(block->replannable));
+		if (visible)
+			PUT(hone_settings_jsonb(hone_sample_settings(block),
+									(int) block->settings_len));
+		else
+			SKIP();
 		Assert(i == SAMPLE_COLUMNS);
 	}
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

@@ -9,7 +9,8 @@
  * this execution is wanted as a sample, and when to come again.
  *
  * A sample is the statement's own text, parameter types and values, the role,
- * its search_path, the duration, and the tables the plan touches. Not sampled are
+ * its search_path and other settings of the session that change the plan, the
+ * duration, and the tables the plan touches. Not sampled are
  * statements that read no user's table (constants, system catalogs, this
  * extension's own objects): there is nothing to advise on.
  *
@@ -31,6 +32,7 @@
 
 #include "base/compat.h"
 #include "base/params.h"
+#include "base/settings.h"
 #include "base/shmem.h"
 #include "workload/named.h"
 #include "workload/store.h"
@@ -124,6 +126,9 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 {
 	const HoneParams *params;
 	char	   *numbered = NULL;
+	char		settings[HONE_SAMPLE_MAX_SETTINGS];
+	int			settings_len;
+	int			plan_settings_len;
 	HoneSampleParts parts = {0};
 
 	params = hone_params_flatten(execution->params, true);
@@ -136,13 +141,18 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 	parts.path = namespace_search_path ? namespace_search_path : "";
 	parts.head.path_len = (uint32) strlen(parts.path);
 	parts.head.params_len = params ? (uint32) MAXALIGN(params->size) : 0;
+	settings_len = hone_settings_collect(settings, sizeof(settings), &plan_settings_len);
 	parts.head.replannable = !any_temporary && parts.head.path_len <= MAXPGPATH &&
+		settings_len >= 0 &&
 		(params == NULL ? !hone_sample_text_has_params(text, text_len) :
 		 params->complete && (numbered != NULL ||
 							  (!params->by_name && hone_sample_text_has_params(text, text_len))));
 	parts.relations = relations;
 	parts.params = params;
 	parts.text = numbered ? numbered : text;
+	parts.settings = settings;
+	parts.head.settings_len = (uint32) Max(settings_len, 0);
+	parts.plan_settings_len = settings_len > 0 ? (uint32) plan_settings_len : 0;
 	parts.duration_ns = execution->exec_ns;
 	parts.captured_at = GetCurrentTimestamp();
 	if (parts.head.path_len > MAXPGPATH)

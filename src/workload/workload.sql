@@ -6,7 +6,8 @@ CREATE FUNCTION hone.workload_memory(
     OUT id bigint, OUT sample_hash bigint, OUT queryid bigint, OUT userid oid,
     OUT duration_ms float8, OUT captured_at timestamptz,
     OUT query text, OUT parameters text[], OUT param_types oid[],
-    OUT search_path text, OUT relids oid[], OUT command text, OUT replannable bool)
+    OUT search_path text, OUT relids oid[], OUT command text, OUT replannable bool,
+    OUT settings jsonb)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_workload_memory';
@@ -28,7 +29,7 @@ COMMENT ON VIEW hone.workload_info IS
 CREATE TABLE hone.sample_store (
     queryid     bigint NOT NULL,
     userid      oid NOT NULL,
-    sample_hash bigint NOT NULL,       -- of text and values
+    sample_hash bigint NOT NULL,       -- of text, values and plan settings
     id          bigint NOT NULL,       -- grows; a sample seen again gets a new one
     duration_ms float8 NOT NULL,
     captured_at timestamptz NOT NULL,
@@ -39,6 +40,7 @@ CREATE TABLE hone.sample_store (
     relids      oid[] NOT NULL,
     command     text NOT NULL,
     replannable bool NOT NULL,
+    settings    jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
     PRIMARY KEY (queryid, userid, sample_hash)
 );
 CREATE INDEX ON hone.sample_store (id);
@@ -49,7 +51,7 @@ WITH memory AS MATERIALIZED (
     SELECT m.* FROM hone.workload_memory(0, true) m
 ), samples AS (
     SELECT m.queryid, m.userid, m.query, m.parameters, m.duration_ms, m.captured_at,
-           m.param_types, m.search_path, m.relids, m.command, m.replannable
+           m.param_types, m.search_path, m.relids, m.command, m.replannable, m.settings
     FROM memory m
     UNION ALL
     SELECT s.queryid, s.userid,
@@ -59,7 +61,8 @@ WITH memory AS MATERIALIZED (
            CASE WHEN v.visible THEN s.param_types END,
            CASE WHEN v.visible THEN s.search_path END,
            CASE WHEN v.visible THEN s.relids END,
-           s.command, s.replannable
+           s.command, s.replannable,
+           CASE WHEN v.visible THEN s.settings END
     FROM hone.sample_store s
          CROSS JOIN LATERAL (SELECT pg_catalog.pg_has_role(s.userid, 'USAGE')
                                     OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
@@ -71,7 +74,7 @@ WITH memory AS MATERIALIZED (
 )
 SELECT s.queryid, s.query, s.parameters, s.duration_ms, s.captured_at,
        r.rolname::text AS username, s.userid, s.param_types, s.search_path,
-       s.command, s.replannable, s.relids
+       s.command, s.replannable, s.relids, s.settings
 FROM samples s
      JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid;
 COMMENT ON VIEW hone.workload_samples IS
@@ -137,9 +140,10 @@ BEGIN
     -- unless the clock has gone back.
     INSERT INTO hone.sample_store AS s
            (queryid, userid, sample_hash, id, duration_ms, captured_at, query,
-            parameters, param_types, search_path, relids, command, replannable)
+            parameters, param_types, search_path, relids, command, replannable, settings)
     SELECT m.queryid, m.userid, m.sample_hash, m.id, m.duration_ms, m.captured_at, m.query,
-           m.parameters, m.param_types, m.search_path, m.relids, m.command, m.replannable
+           m.parameters, m.param_types, m.search_path, m.relids, m.command, m.replannable,
+           m.settings
     FROM hone.workload_memory(
              (SELECT coalesce(max(k.id), 0) FROM hone.sample_store k
               WHERE k.id <= (extract(epoch FROM clock_timestamp()
