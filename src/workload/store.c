@@ -82,6 +82,7 @@ typedef struct Store
 	pg_atomic_uint64 evictions;
 	pg_atomic_uint64 lost;
 	pg_atomic_uint64 too_long;
+	pg_atomic_uint64 secrets;
 	Set			sets[FLEXIBLE_ARRAY_MEMBER];
 } Store;
 
@@ -116,6 +117,7 @@ store_startup(void *memory, bool found)
 	pg_atomic_init_u64(&store->evictions, 0);
 	pg_atomic_init_u64(&store->lost, 0);
 	pg_atomic_init_u64(&store->too_long, 0);
+	pg_atomic_init_u64(&store->secrets, 0);
 }
 
 static const HoneShmemPart store_part = {
@@ -499,6 +501,12 @@ hone_sample_count_too_long(void)
 	pg_atomic_fetch_add_u64(&store->too_long, 1);
 }
 
+void
+hone_sample_count_secret(void)
+{
+	pg_atomic_fetch_add_u64(&store->secrets, 1);
+}
+
 /*
  * Reading
  */
@@ -579,5 +587,6 @@ hone_sample_counters(HoneSampleCounters *counters)
 	counters->evictions = pg_atomic_read_u64(&store->evictions);
 	counters->lost = pg_atomic_read_u64(&store->lost);
 	counters->too_long = pg_atomic_read_u64(&store->too_long);
+	counters->secrets = pg_atomic_read_u64(&store->secrets);
 	counters->memory_bytes = store_bytes() + pg_atomic_read_u64(&store->used_bytes);
 }

@@ -77,6 +77,7 @@ typedef struct HoneSampleCounters
 	uint64		evictions;
 	uint64		lost;
 	uint64		too_long;
+	uint64		secrets;
 	uint64		memory_bytes;
 } HoneSampleCounters;
 
@@ -94,6 +95,7 @@ extern void hone_sample_visit(const HoneSampleKey *key, uint64 executions,
 							  uint64 duration_ns, HoneSampleAdvice *advice);
 extern void hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts);
 extern void hone_sample_count_too_long(void);
+extern void hone_sample_count_secret(void);
 extern void hone_sample_counters(HoneSampleCounters *counters);
 
 /* Highest id so far; every sample up to it is in its place. */

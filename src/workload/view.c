@@ -28,7 +28,7 @@ PG_FUNCTION_INFO_V1(hone_workload_memory);
 PG_FUNCTION_INFO_V1(hone_workload_info);
 
 #define SAMPLE_COLUMNS 14
-#define INFO_COLUMNS 7
+#define INFO_COLUMNS 8
 
 static Datum
 oid_array(const Oid *oids, int n)
@@ -168,6 +168,7 @@ hone_workload_info(PG_FUNCTION_ARGS)
 	values[i++] = Int64GetDatum((int64) counters.evictions);
 	values[i++] = Int64GetDatum((int64) counters.lost);
 	values[i++] = Int64GetDatum((int64) counters.too_long);
+	values[i++] = Int64GetDatum((int64) counters.secrets);
 	values[i++] = Int64GetDatum((int64) counters.memory_bytes);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

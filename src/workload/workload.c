@@ -32,6 +32,7 @@
 
 #include "base/compat.h"
 #include "base/params.h"
+#include "base/secret.h"
 #include "base/settings.h"
 #include "base/shmem.h"
 #include "workload/named.h"
@@ -132,6 +133,12 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 	HoneSampleParts parts = {0};
 
 	params = hone_params_flatten(execution->params, true);
+	if (hone_secret_in_text(text, text_len) ||
+		(params != NULL && hone_params_have_secret(params)))
+	{
+		hone_sample_count_secret();
+		return;
+	}
 	if (params != NULL && (params->by_name || !hone_sample_text_has_params(text, text_len)))
 		numbered = hone_named_to_numbered(key->queryid, text, text_len, params, &text_len);
 

@@ -16,7 +16,7 @@ COMMENT ON FUNCTION hone.workload_memory(bigint, bool) IS
 
 CREATE FUNCTION hone.workload_info_row(
     OUT queries bigint, OUT samples bigint, OUT captured bigint, OUT evictions bigint,
-    OUT lost bigint, OUT too_long bigint, OUT memory_bytes bigint)
+    OUT lost bigint, OUT too_long bigint, OUT secrets bigint, OUT memory_bytes bigint)
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_workload_info';
 COMMENT ON FUNCTION hone.workload_info_row() IS 'The row of hone.workload_info';
@@ -24,7 +24,7 @@ COMMENT ON FUNCTION hone.workload_info_row() IS 'The row of hone.workload_info';
 CREATE VIEW hone.workload_info WITH (security_barrier) AS
 SELECT * FROM hone.workload_info_row();
 COMMENT ON VIEW hone.workload_info IS
-'The samples'' own account since the server started: queries and samples in memory, captured, queries evicted, lost for want of memory, statements too long, shared memory in bytes';
+'The samples'' own account since the server started: queries and samples in memory, captured, queries evicted, lost for want of memory, statements too long, not kept because of a password, shared memory in bytes';
 
 CREATE TABLE hone.sample_store (
     queryid     bigint NOT NULL,
