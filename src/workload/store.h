@@ -46,6 +46,7 @@ typedef struct HoneSampleParts
 	const char *path;
 	const char *settings;
 	uint32		plan_settings_len;	/* those that make a sample another one */
+	bool		typical;		/* HoneSampleAdvice said so */
 	uint64		duration_ns;
 	TimestampTz captured_at;
 } HoneSampleParts;
@@ -65,6 +66,7 @@ typedef struct HoneSampleCopy
 typedef struct HoneSampleAdvice
 {
 	bool		wanted;			/* a sample, now */
+	bool		typical;		/* because it was its turn, not because it was slow */
 	uint64		wait;			/* executions until the next visit */
 	uint64		slowest_ns;		/* a slower one is wanted at any time */
 } HoneSampleAdvice;
@@ -90,8 +92,11 @@ extern const char *hone_sample_settings(const HoneSampleBlock *block);
 extern void hone_sample_store_init(void);
 extern bool hone_sample_store_ready(void);
 
-/* Report executions since the last visit, and ask whether to sample this one. */
-extern void hone_sample_visit(const HoneSampleKey *key, uint64 executions,
+/*
+ * Report executions since the last visit, and ask whether to sample this one,
+ * which came because it was time (due) or because it was slow.
+ */
+extern void hone_sample_visit(const HoneSampleKey *key, uint64 executions, bool due,
 							  uint64 duration_ns, HoneSampleAdvice *advice);
 extern void hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts);
 extern void hone_sample_count_too_long(void);

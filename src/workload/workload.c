@@ -3,8 +3,8 @@
  *	  Samples of real executions with their parameter values.
  *
  * Each process has a small direct-mapped table of the queries it runs: how
- * often since the last visit to shared memory, when the next visit is due, and
- * how slow the slowest sample is. Most executions only count themselves there:
+ * often until the next visit to shared memory, and how slow the slowest sample
+ * is. Most executions only count themselves there:
  * no lock, no shared memory. A visit (store.c) adds the count, learns whether
  * this execution is wanted as a sample, and when to come again.
  *
@@ -42,17 +42,21 @@
 
 #define LOCAL_SLOTS 1024		/* a power of two */
 
-/* What this process knows of a query. */
+/*
+ * What this process knows of a query. Counts down, and is half a cache line,
+ * because nearly all that is ever done is to look here.
+ */
 typedef struct Local
 {
 	uint64		queryid;
 	uint64		slowest_ns;		/* visit for anything slower */
-	uint64		count;			/* executions since the last visit */
-	uint64		wait;			/* visit when count gets here */
 	Oid			userid;
+	uint32		left;			/* executions until the next visit */
+	uint32		wait;			/* left was this */
+	uint32		counted;		/* executions since the last visit, before that */
 } Local;
 
-static Local locals[LOCAL_SLOTS];
+static Local locals[LOCAL_SLOTS] pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 
 static int	max_sample_length = 65536;
 
@@ -71,12 +75,25 @@ hone_workload_init(void)
 							NULL, NULL, NULL);
 }
 
+/* Query ids are hashes already. */
 static inline Local *
 local_of(const HoneQueryKey *key)
 {
-	uint64		hash = key->queryid ^ (key->userid * UINT64CONST(0x9E3779B97F4A7C15));
+	return &locals[((uint32) key->queryid ^ (key->userid * 0x9E3779B1)) &
+				   (LOCAL_SLOTS - 1)];
+}
 
-	return &locals[(hash ^ (hash >> 32)) & (LOCAL_SLOTS - 1)];
+static inline void
+wait_for(Local *local, uint64 wait)
+{
+	local->wait = local->left = (uint32) Min(wait, PG_UINT32_MAX);
+}
+
+/* Executions since the last visit to shared memory. */
+static inline uint64
+count_of(const Local *local)
+{
+	return (uint64) local->counted + (local->wait - local->left);
 }
 
 /*
@@ -123,7 +140,7 @@ collect_relations(const PlannedStmt *plan, Oid *relations, int *nrelations,
 static void
 take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 			const char *text, int text_len,
-			const Oid *relations, int nrelations, bool any_temporary)
+			const Oid *relations, int nrelations, bool any_temporary, bool typical)
 {
 	const HoneParams *params;
 	char	   *numbered = NULL;
@@ -160,6 +177,7 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 	parts.settings = settings;
 	parts.head.settings_len = (uint32) Max(settings_len, 0);
 	parts.plan_settings_len = settings_len > 0 ? (uint32) plan_settings_len : 0;
+	parts.typical = typical;
 	parts.duration_ns = execution->exec_ns;
 	parts.captured_at = GetCurrentTimestamp();
 	if (parts.head.path_len > MAXPGPATH)
@@ -173,8 +191,12 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 static void
 look_away(Local *local)
 {
-	local->wait = local->count * 2;
-	local->slowest_ns = PG_UINT64_MAX;
+	uint64		count = count_of(local);
+
+	local->counted = (uint32) Min(count, PG_UINT32_MAX / 2);
+	wait_for(local, count);
+	if (local->slowest_ns == 0)
+		local->slowest_ns = PG_UINT64_MAX;
 }
 
 /* Visit shared memory, and sample if that is wanted. */
@@ -191,14 +213,17 @@ visit(Local *local, const HoneExecution *execution)
 	int			text_len;
 
 	if (!execution->text_is_safe || !IsTransactionState())
+	{
+		look_away(local);
 		return;
+	}
 
 	/* Never of interest, so never look again. */
 	if (plan->commandType == CMD_UTILITY || plan->commandType == CMD_UNKNOWN ||
 		!collect_relations(plan, relations, &nrelations, &any_temporary))
 	{
 		local->slowest_ns = PG_UINT64_MAX;
-		local->wait = PG_UINT64_MAX;
+		wait_for(local, PG_UINT32_MAX);
 		return;
 	}
 
@@ -219,14 +244,29 @@ visit(Local *local, const HoneExecution *execution)
 	key.queryid = execution->key.queryid;
 	key.userid = execution->key.userid;
 	key.dbid = execution->key.dbid;
-	hone_sample_visit(&key, local->count, execution->exec_ns, &advice);
-	local->count = 0;
-	local->wait = Max(advice.wait, 1);
+	hone_sample_visit(&key, count_of(local), local->left == 0, execution->exec_ns, &advice);
+	local->counted = 0;
+	wait_for(local, Max(advice.wait, 1));
 	local->slowest_ns = advice.slowest_ns;
 	if (!advice.wanted)
 		return;
 	local->slowest_ns = Max(advice.slowest_ns, execution->exec_ns);
-	take_sample(&key, execution, text, text_len, relations, nrelations, any_temporary);
+	take_sample(&key, execution, text, text_len, relations, nrelations, any_temporary,
+				advice.typical);
+}
+
+/* The first execution here, or the first since another query took the place. */
+static pg_noinline void
+begin(Local *local, const HoneExecution *execution)
+{
+	if (!hone_sample_store_ready() || execution->key.queryid == 0)
+		return;
+	local->queryid = execution->key.queryid;
+	local->userid = execution->key.userid;
+	local->counted = 0;
+	local->wait = 1;
+	local->left = 0;
+	visit(local, execution);
 }
 
 void
@@ -234,23 +274,10 @@ hone_workload_keep(const HoneExecution *execution)
 {
 	Local	   *local = local_of(&execution->key);
 
-	if (local->queryid == execution->key.queryid &&
-		local->userid == execution->key.userid)
-	{
-		local->count++;
-		if (likely(local->count < local->wait &&
-				   execution->exec_ns <= local->slowest_ns))
-			return;
-	}
-	else
-	{
-		if (!hone_sample_store_ready() || execution->key.queryid == 0)
-			return;
-		local->queryid = execution->key.queryid;
-		local->userid = execution->key.userid;
-		local->count = 1;
-		local->wait = 1;
-		local->slowest_ns = 0;
-	}
-	visit(local, execution);
+	if (unlikely(local->queryid != execution->key.queryid ||
+				 local->userid != execution->key.userid))
+		begin(local, execution);
+	else if (unlikely(--local->left == 0 ||
+					  execution->exec_ns > local->slowest_ns))
+		visit(local, execution);
 }

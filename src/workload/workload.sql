@@ -51,7 +51,8 @@ WITH memory AS MATERIALIZED (
     SELECT m.* FROM hone.workload_memory(0, true) m
 ), samples AS (
     SELECT m.queryid, m.userid, m.query, m.parameters, m.duration_ms, m.captured_at,
-           m.param_types, m.search_path, m.relids, m.command, m.replannable, m.settings
+           m.param_types, m.search_path, m.relids, m.command, m.replannable, m.settings,
+           false AS stored
     FROM memory m
     UNION ALL
     SELECT s.queryid, s.userid,
@@ -62,7 +63,7 @@ WITH memory AS MATERIALIZED (
            CASE WHEN v.visible THEN s.search_path END,
            CASE WHEN v.visible THEN s.relids END,
            s.command, s.replannable,
-           CASE WHEN v.visible THEN s.settings END
+           CASE WHEN v.visible THEN s.settings END, true
     FROM hone.sample_store s
          CROSS JOIN LATERAL (SELECT pg_catalog.pg_has_role(s.userid, 'USAGE')
                                     OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
@@ -71,14 +72,19 @@ WITH memory AS MATERIALIZED (
                       WHERE m.queryid OPERATOR(pg_catalog.=) s.queryid
                         AND m.userid OPERATOR(pg_catalog.=) s.userid
                         AND m.sample_hash OPERATOR(pg_catalog.=) s.sample_hash)
+), chosen AS (
+    SELECT s.*, pg_catalog.row_number() OVER (PARTITION BY s.queryid, s.userid
+                                              ORDER BY s.stored, s.duration_ms DESC) AS place
+    FROM samples s
 )
 SELECT s.queryid, s.query, s.parameters, s.duration_ms, s.captured_at,
        r.rolname::text AS username, s.userid, s.param_types, s.search_path,
        s.command, s.replannable, s.relids, s.settings
-FROM samples s
-     JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid;
+FROM chosen s
+     JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid
+WHERE s.place OPERATOR(pg_catalog.<=) 6;
 COMMENT ON VIEW hone.workload_samples IS
-'Real executions of this database''s queries with their parameter values, up to six of each query and role in memory and as many stored';
+'Real executions of this database''s queries with their parameter values, six of each query and role: those in memory first, then the slowest stored';
 
 CREATE VIEW hone.workload WITH (security_barrier) AS
 WITH sampled AS (
