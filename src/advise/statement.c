@@ -470,7 +470,7 @@ plan_and_read(HoneRun *run, HoneStatement *st, List *queries,
 		MemoryContext old;
 
 		run->planner_calls++;
-		cost += hone_whatif_cost(plan);
+		cost += hone_without_penalty(hone_whatif_cost(plan));
 		if (generic)
 			continue;
 		old = MemoryContextSwitchTo(run->memory);

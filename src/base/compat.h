@@ -13,6 +13,8 @@
 #error "pg_hone requires PostgreSQL 15 to 18"
 #endif
 
+#include <math.h>
+
 #include "access/attmap.h"
 #include "access/stratnum.h"
 #include "catalog/pg_namespace.h"
@@ -21,6 +23,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
+#include "optimizer/cost.h"
 #include "parser/parse_relation.h"
 #include "portability/instr_time.h"
 #include "storage/proc.h"
@@ -82,6 +85,24 @@ hone_free_guc_variables(struct config_generic **all pg_attribute_unused())
 #if PG_VERSION_NUM >= 160000
 	pfree(all);
 #endif
+}
+
+/*
+ * A plan's cost without what the planner adds for a kind of node that enable_*
+ * forbids and that it uses all the same; 18 counts such nodes instead. The
+ * addition dwarfs every real cost.
+ */
+static inline double
+hone_without_penalty(double cost)
+{
+#if PG_VERSION_NUM < 180000
+	if (cost >= disable_cost &&
+		!(enable_seqscan && enable_indexscan && enable_bitmapscan && enable_tidscan &&
+		  enable_sort && enable_hashagg && enable_nestloop && enable_mergejoin &&
+		  enable_hashjoin))
+		return fmod(cost, disable_cost);
+#endif
+	return cost;
 }
 
 /* 18 dropped ExecutorRun's execute_once, in the function and in its hook. */
