@@ -67,7 +67,9 @@ list_relevant(void)
 	nrelevant = 0;
 	for (int i = 0; i < n && nrelevant < MAX_SETTINGS; i++)
 	{
-		if ((all[i]->flags & GUC_EXPLAIN) && strcmp(all[i]->name, "search_path") != 0)
+		/* What not everybody may see raises an error when it is asked for. */
+		if ((all[i]->flags & GUC_EXPLAIN) && !(all[i]->flags & GUC_SUPERUSER_ONLY) &&
+			strcmp(all[i]->name, "search_path") != 0)
 			relevant[nrelevant++] = all[i];
 	}
 	nplan = nrelevant;
