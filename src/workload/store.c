@@ -17,9 +17,9 @@
  * least: the one whose neighbours in duration, of the same kind, are closest to
  * each other on a logarithmic scale, and of equals the oldest. The slowest of
  * all never goes. So six samples show both modes of a query that is mostly fast,
- * and no row of outliers pushes out what is usual. The
- * same text with the same values, under settings that make the same plan, is
- * kept once, with its longest duration.
+ * and no row of outliers pushes out what is usual. The same text with the same
+ * values, under settings that make the same plan, is kept once, with its longest
+ * duration.
  *
  * Locks: LOCKS partition locks, each for every LOCKS-th set. Under them there
  * is comparing, copying and freeing in the arena, and never more than one is
