@@ -57,7 +57,7 @@ UPDATE hone.slow_query_store SET id = id + 1000000000000000, query = query || ' 
 UPDATE hone.sample_store SET sample_hash = 1, query = query || ' stored' WHERE pg_get_userbyid(userid) = 'keepers_a';
 SET ROLE keepers_b;
 SELECT DISTINCT query, parameters FROM hone.slow_queries WHERE username = 'keepers_a';
-SELECT DISTINCT query, parameters, param_types, search_path, relids FROM hone.workload_samples WHERE username = 'keepers_a';
+SELECT DISTINCT query, parameters, param_types, search_path, relids, settings FROM hone.workload_samples WHERE username = 'keepers_a';
 SELECT count(*) > 0 AS looked FROM hone.slow_queries WHERE keepers_leak(query) AND keepers_leak(parameters::text);
 SELECT count(*) > 0 AS looked FROM hone.workload_samples WHERE keepers_leak(query) AND keepers_leak(parameters::text);
 SET ROLE keepers_dba;

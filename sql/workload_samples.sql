@@ -109,12 +109,12 @@ INSERT INTO hone.sample_store
 SELECT s.queryid, s.userid, g, 0, 0.001, now() - interval '40 days', 'old', NULL, NULL, '', s.relids, 'SELECT', true
 FROM (SELECT * FROM hone.workload_samples WHERE query LIKE 'SELECT pg_sleep(%$2) FROM work_t%'
       AND 'work_t'::regclass = ANY (relids) LIMIT 1) s, generate_series(1, 10) g;
-SELECT count(*) FROM work_seen WHERE query = 'old';
+SELECT count(*) FROM hone.sample_store WHERE query = 'old';
 DO $$ BEGIN EXECUTE format('SELECT ''fresh'' FROM %I WHERE a = 3', 'work_t'); END $$;
 SELECT hone.collect_samples() > 0 AS collected;
 SELECT count(*) <= 6 AS bounded FROM hone.sample_store s WHERE s.queryid = (SELECT queryid FROM work_seen WHERE query LIKE 'SELECT pg_sleep(%' LIMIT 1);
 SELECT hone.expire_captured() >= 0 AS expired;
-SELECT count(*) FROM work_seen WHERE query = 'old';
+SELECT count(*) FROM hone.sample_store WHERE query = 'old';
 
 SELECT queries > 0 AS queries, samples >= queries AS samples, captured >= samples AS captured,
        memory_bytes > 0 AS memory FROM hone.workload_info;

@@ -91,7 +91,7 @@ variants_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused
 	ListCell   *lr;
 	int			i = -1;
 
-	hone_enter_role(&scope, GetUserId(), NULL);
+	hone_advise_enter_plain(&scope);
 	while ((i = bms_next_member(bases, i)) >= 0)
 		foreach(lr, st->rels)
 			hone_advise_variants(run, st, lfirst(lr), run->candidates[i]);

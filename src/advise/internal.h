@@ -15,6 +15,7 @@
 #include "nodes/pathnodes.h"
 #include "portability/instr_time.h"
 #include "utils/array.h"
+#include "base/owner.h"
 #include "whatif/whatif.h"
 
 #define HONE_MAX_KEYS		4	/* key columns of a candidate */
@@ -127,6 +128,8 @@ typedef struct HoneStatement
 	bool		as_caller;
 	Oid			userid;
 	const char *search_path;
+	int			nsettings;
+	char	  **settings;		/* nsettings names, each followed by its value */
 	double		calls;			/* executions it stands for */
 
 	const char *failure;		/* why it is out of the run, or NULL */
@@ -246,6 +249,7 @@ extern void hone_advise_name_uses(List *rels);
 extern char *hone_advise_expression_sql(Oid relid, Node *expr, bool as_key);
 
 /* in statement.c */
+extern void hone_advise_enter_plain(HoneScope *scope);
 typedef void (*hone_statement_work) (HoneRun *run, HoneStatement *st,
 									 List *queries, ParamListInfo params,
 									 void *arg);

@@ -115,6 +115,20 @@ set_types(HoneStatement *st, ArrayType *array)
 		st->types[i] = nulls[i] ? InvalidOid : DatumGetObjectId(datums[i]);
 }
 
+static void
+set_settings(HoneStatement *st, ArrayType *array)
+{
+	Datum	   *datums;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &datums, &nulls, &n);
+	st->nsettings = n / 2;
+	st->settings = palloc0(sizeof(char *) * (n + 1));
+	for (int i = 0; i < n; i++)
+		st->settings[i] = nulls[i] ? pstrdup("") : TextDatumGetCString(datums[i]);
+}
+
 /* Calls and mean time belong to the query, and are split over its samples. */
 static void
 split_calls(HoneRun *run)
@@ -187,12 +201,20 @@ load_row(HoneRun *run, LoadState *state, HeapTuple tuple, TupleDesc desc)
 	value = COLUMN(6);
 	if (!isnull)
 		st->search_path = TextDatumGetCString(value);
+	value = COLUMN(10);
+	if (!isnull)
+		set_settings(st, DatumGetArrayTypePCopy(value));
 }
+
+/* Settings as name, value, name, value; none is NULL. */
+#define SETTINGS_SQL \
+	"(SELECT pg_catalog.array_agg(ARRAY[e.key, e.value])" \
+	" FROM pg_catalog.jsonb_each_text(s.settings) e)"
 
 /* In memory and stored. */
 static const char captured_sql[] =
 	"SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path,"
-	" w.calls::float8, w.weight::float8, s.replannable"
+	" w.calls::float8, w.weight::float8, s.replannable, " SETTINGS_SQL
 	" FROM hone.workload_samples s"
 	" JOIN hone.workload w ON w.queryid = s.queryid AND w.userid = s.userid"
 	" ORDER BY w.weight DESC, s.queryid, s.userid, s.replannable DESC, s.duration_ms DESC";
@@ -200,7 +222,7 @@ static const char captured_sql[] =
 /* The views above ask shared memory; without preloading there is what was stored. */
 static const char stored_sql[] =
 	"SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path,"
-	" h.calls, h.total_ms, s.replannable"
+	" h.calls, h.total_ms, s.replannable, " SETTINGS_SQL
 	" FROM hone.sample_store s"
 	" LEFT JOIN (SELECT q.queryid, q.userid, pg_catalog.sum(q.calls)::float8 AS calls,"
 	"  pg_catalog.sum(q.total_exec_ms) AS total_ms FROM hone.query_history_store q"

@@ -9,6 +9,9 @@
  * planner calls or its time are spent, the best answer known that is possible under the
  * set is taken: it is the cost of a plan that exists, so never too low.
  *
+ * Where the session had forbidden a kind of plan (enable_seqscan = off), what the
+ * planner adds to use it nevertheless decides which plan it is, but is no cost.
+ *
  * The cost that decisions are made by is not always the planner's. A plan that
  * walks an index in the wanted order and stops at LIMIT, hoping to meet the
  * rows that pass a filter the index knows nothing of, rests on the assumption
@@ -28,6 +31,7 @@
 #include "utils/memutils.h"
 
 #include "advise/internal.h"
+#include "base/compat.h"
 
 #define BOUNDED_BONUS 0.9
 
@@ -180,7 +184,7 @@ plan_set(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
 											 params, &configuration);
 
 		run->planner_calls++;
-		cost += hone_whatif_cost(plan);
+		cost += hone_without_penalty(hone_whatif_cost(plan));
 		foreach(lu, hone_whatif_used(plan, &configuration))
 			for (i = -1; (i = bms_next_member(set, i)) >= 0;)
 				if (run->candidates[i]->index == lfirst(lu))

@@ -99,7 +99,7 @@ propose_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused(
 	HoneScope	scope;
 	ListCell   *lc;
 
-	hone_enter_role(&scope, GetUserId(), NULL);
+	hone_advise_enter_plain(&scope);
 	foreach(lc, st->rels)
 	{
 		hone_advise_btree(run, st, lfirst(lc));

@@ -34,6 +34,7 @@
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
+#include "base/settings.h"
 
 /* Of pg_hone.advisor_time_limit, for one piece of work; but not below. */
 #define WORK_SHARE 4
@@ -105,6 +106,32 @@ statement_error_callback(void *arg)
 		errcontext("statement %d", st->position);
 }
 
+/*
+ * A safe search_path, and names, constants and expressions that read the same in
+ * every session: for what is written down, such as an index's definition.
+ */
+void
+hone_advise_enter_plain(HoneScope *scope)
+{
+	hone_enter_role(scope, GetUserId(), NULL);
+	hone_settings_be_plain();
+}
+
+/* Values of a sample were printed in a session with plain settings. */
+static ParamListInfo
+values_of(const HoneStatement *st, const Oid *types, int ntypes)
+{
+	HoneScope	scope;
+	ParamListInfo params;
+
+	if (st->as_caller)
+		return hone_whatif_params(types, ntypes, st->values);
+	hone_advise_enter_plain(&scope);
+	params = hone_whatif_params(types, ntypes, st->values);
+	hone_leave(&scope);
+	return params;
+}
+
 static void
 analyze_and_work(HoneRun *run, HoneStatement *st, hone_statement_work work, void *arg)
 {
@@ -115,7 +142,10 @@ analyze_and_work(HoneRun *run, HoneStatement *st, hone_statement_work work, void
 	ParamListInfo params = NULL;
 
 	if (!st->as_caller)
+	{
 		hone_enter_role(&scope, st->userid, st->search_path);
+		hone_settings_take_on(st->settings, st->nsettings);
+	}
 	queries = hone_whatif_analyze(st->text, st->ntypes > 0 ? st->types : NULL,
 								  st->ntypes, &types, &ntypes);
 	if (st->has_values)
@@ -126,7 +156,7 @@ analyze_and_work(HoneRun *run, HoneStatement *st, hone_statement_work work, void
 					 errmsg("\"parameters\" has %d values, but the statement has %d parameters",
 							st->nvalues, ntypes)));
 		if (ntypes > 0)
-			params = hone_whatif_params(types, ntypes, st->values);
+			params = values_of(st, types, ntypes);
 	}
 	work(run, st, queries, params, arg);
 	if (!st->as_caller)
@@ -440,7 +470,7 @@ plan_and_read(HoneRun *run, HoneStatement *st, List *queries,
 		MemoryContext old;
 
 		run->planner_calls++;
-		cost += hone_whatif_cost(plan);
+		cost += hone_without_penalty(hone_whatif_cost(plan));
 		if (generic)
 			continue;
 		old = MemoryContextSwitchTo(run->memory);
@@ -480,7 +510,7 @@ read_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
 		mark_literals(st->rels, st->rels);
 
 	old = MemoryContextSwitchTo(run->memory);
-	hone_enter_role(&scope, GetUserId(), NULL);
+	hone_advise_enter_plain(&scope);
 	foreach(lc, st->rels)
 		add_relids(st, list_make1_oid(((HoneRelUse *) lfirst(lc))->relid));
 	hone_advise_name_uses(st->rels);

@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
@@ -20,6 +21,7 @@
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
+#include "base/settings.h"
 
 #define MAX_REJECTED 200		/* kept of one run */
 #define MAX_QUERIES_SHOWN 20	/* of one recommendation */
@@ -34,6 +36,21 @@ typedef struct Shown
 	char	   *after;
 } Shown;
 
+/* A plan to be read by others than the session whose statement it is. */
+static char *
+explain_plainly(HoneRun *run, const HoneStatement *st, PlannedStmt *plan,
+				ParamListInfo params, const HoneConfiguration *configuration)
+{
+	int			guc_level = NewGUCNestLevel();
+	char	   *json;
+
+	hone_settings_be_plain();
+	json = MemoryContextStrdup(run->memory,
+							   hone_whatif_explain(plan, st->text, params, configuration));
+	AtEOXact_GUC(true, guc_level);
+	return json;
+}
+
 static void
 explain_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params, void *arg)
 {
@@ -47,11 +64,9 @@ explain_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo param
 	while ((i = bms_next_member(st->final->set, i)) >= 0)
 		chosen.create = lappend(chosen.create, run->candidates[i]->index);
 	plan = hone_whatif_plan(query, st->text, params, &nothing);
-	shown->before = MemoryContextStrdup(run->memory,
-										hone_whatif_explain(plan, st->text, params, &nothing));
+	shown->before = explain_plainly(run, st, plan, params, &nothing);
 	plan = hone_whatif_plan(query, st->text, params, &chosen);
-	shown->after = MemoryContextStrdup(run->memory,
-									   hone_whatif_explain(plan, st->text, params, &chosen));
+	shown->after = explain_plainly(run, st, plan, params, &chosen);
 	run->planner_calls += 2;
 }
 

@@ -13,6 +13,8 @@
 #error "pg_hone requires PostgreSQL 15 to 18"
 #endif
 
+#include <math.h>
+
 #include "access/attmap.h"
 #include "access/stratnum.h"
 #include "catalog/pg_namespace.h"
@@ -22,6 +24,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "nodes/pathnodes.h"
+#include "optimizer/cost.h"
 #include "parser/parse_relation.h"
 #include "pgstat.h"
 #include "portability/instr_time.h"
@@ -30,6 +33,7 @@
 #include "utils/pg_locale.h"
 #include "utils/backend_status.h"
 #include "utils/rel.h"
+#include "utils/guc_tables.h"
 #if PG_VERSION_NUM >= 160000
 #include "nodes/queryjumble.h"
 #else
@@ -122,6 +126,44 @@ hone_rows_fetched(Relation rel)
 #else
 	return rel->pgstat_info->t_counts.t_tuples_fetched;
 #endif
+}
+
+/* All settings; 16 made the array a copy. */
+static inline struct config_generic **
+hone_guc_variables(int *n)
+{
+#if PG_VERSION_NUM >= 160000
+	return get_guc_variables(n);
+#else
+	*n = GetNumConfigOptions();
+	return get_guc_variables();
+#endif
+}
+
+static inline void
+hone_free_guc_variables(struct config_generic **all pg_attribute_unused())
+{
+#if PG_VERSION_NUM >= 160000
+	pfree(all);
+#endif
+}
+
+/*
+ * A plan's cost without what the planner adds for a kind of node that enable_*
+ * forbids and that it uses all the same; 18 counts such nodes instead. The
+ * addition dwarfs every real cost.
+ */
+static inline double
+hone_without_penalty(double cost)
+{
+#if PG_VERSION_NUM < 180000
+	if (cost >= disable_cost &&
+		!(enable_seqscan && enable_indexscan && enable_bitmapscan && enable_tidscan &&
+		  enable_sort && enable_hashagg && enable_nestloop && enable_mergejoin &&
+		  enable_hashjoin))
+		return fmod(cost, disable_cost);
+#endif
+	return cost;
 }
 
 /* 18 dropped ExecutorRun's execute_once, in the function and in its hook. */

@@ -30,6 +30,8 @@
 #include "utils/syscache.h"
 
 #include "base/params.h"
+#include "base/secret.h"
+#include "base/settings.h"
 
 #define BUFFER_SIZE 32768
 #define MAX_NESTED_TYPES 8
@@ -249,6 +251,42 @@ type_facts(Oid type, TypeFacts *facts)
 }
 
 /*
+ * Flatten an array that PL/pgSQL has open, without fetching anything: its
+ * elements are in memory. Other expanded objects are not ours to work on.
+ */
+static int32
+copy_expanded(ExpandedObjectHeader *object, char *to, Size room)
+{
+	Size		len;
+
+	if (((ExpandedArrayHeader *) object)->ea_magic != EA_MAGIC)
+		return -1;
+	len = EOH_get_flat_size(object);
+	if (len > room)
+		return -1;
+	EOH_flatten_into(object, to, len);
+	return (int32) len;
+}
+
+/*
+ * A value that was compressed where it was stored is kept as it reads, so that
+ * equal values are equal bytes, and can be searched for secrets.
+ */
+static int32
+copy_compressed(struct varlena *compressed, char *to, Size room)
+{
+	Size		len = VARDATA_COMPRESSED_GET_EXTSIZE(compressed) + VARHDRSZ;
+	struct varlena *plain;
+
+	if (len > room)
+		return -1;
+	plain = detoast_attr(compressed);
+	memcpy(to, plain, len);
+	pfree(plain);
+	return (int32) len;
+}
+
+/*
  * Copy a value passed by reference. Returns its length, or -1 if it is not
  * to be kept or does not fit.
  */
@@ -268,17 +306,11 @@ copy_reference(const TypeFacts *facts, Datum value, char *to, Size room)
 	{
 		varlena = (struct varlena *) DatumGetPointer(value);
 		if (VARATT_IS_EXTERNAL_EXPANDED(varlena))
-		{
-			ExpandedObjectHeader *object = DatumGetEOHP(value);
-
-			len = EOH_get_flat_size(object);
-			if (len > room)
-				return -1;
-			EOH_flatten_into(object, to, len);
-			return (int32) len;
-		}
+			return copy_expanded(DatumGetEOHP(value), to, room);
 		if (VARATT_IS_EXTERNAL(varlena))
 			return -1;
+		if (VARATT_IS_COMPRESSED(varlena))
+			return copy_compressed(varlena, to, room);
 		len = VARSIZE_ANY(varlena);
 	}
 
@@ -332,9 +364,10 @@ flatten_one(const ParamExternData *prm, bool catalog_is_readable,
 		return;
 	}
 
-	/* An expanded object may have to work to become flat. */
+	/* An expanded or a compressed value takes work to become flat. */
 	if (!catalog_is_readable && facts.typlen == -1 &&
-		VARATT_IS_EXTERNAL(DatumGetPointer(prm->value)))
+		VARATT_IS_EXTENDED(DatumGetPointer(prm->value)) &&
+		!VARATT_IS_SHORT(DatumGetPointer(prm->value)))
 		param->len = -1;
 	else
 		param->len = copy_reference(&facts, prm->value, to, room);
@@ -419,6 +452,44 @@ next_param(const HoneParam *param)
 								MAXALIGN(param->len));
 }
 
+bool
+hone_params_have_secret(const HoneParams *params)
+{
+	const HoneParam *param = first_param(params);
+
+	for (int i = 0; i < params->nparams; i++, param = next_param(param))
+	{
+		const char *bytes = (const char *) param + PARAM_HEADER_SIZE;
+
+		if (param->state != HONE_PARAM_VALUE || param->typlen >= 0)
+			continue;
+		if (hone_secret_in_value(bytes, param->len, param->type == JSONBOID))
+			return true;
+	}
+	return false;
+}
+
+/* Names of these depend on the search_path. */
+static bool
+is_name_of_object(Oid type)
+{
+	switch (type)
+	{
+		case REGPROCOID:
+		case REGPROCEDUREOID:
+		case REGOPEROID:
+		case REGOPERATOROID:
+		case REGCLASSOID:
+		case REGTYPEOID:
+		case REGCOLLATIONOID:
+		case REGCONFIGOID:
+		case REGDICTIONARYOID:
+			return true;
+		default:
+			return false;
+	}
+}
+
 /* A value's text, or a word in angle brackets. */
 static char *
 param_text(const HoneParam *param)
@@ -461,18 +532,26 @@ hone_params_values(const HoneParams *params, bool *isnull)
 	bool	   *nulls;
 	int			dims[1];
 	int			lower_bounds[1] = {1};
+	int			guc_level;
 
 	*isnull = params->off;
 	if (params->off)
 		return (Datum) 0;
+
+	guc_level = NewGUCNestLevel();
+	hone_settings_be_plain();
 
 	values = palloc(sizeof(Datum) * params->nparams);
 	nulls = palloc(sizeof(bool) * params->nparams);
 	for (int i = 0; i < params->nparams; i++, param = next_param(param))
 	{
 		nulls[i] = param->state == HONE_PARAM_NULL;
+		if (is_name_of_object(param->type))
+			(void) set_config_option("search_path", "pg_catalog", PGC_USERSET,
+									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 		values[i] = nulls[i] ? (Datum) 0 : CStringGetTextDatum(param_text(param));
 	}
+	AtEOXact_GUC(true, guc_level);
 	dims[0] = params->nparams;
 	return PointerGetDatum(construct_md_array(values, nulls, 1, dims, lower_bounds,
 											  TEXTOID, -1, false, TYPALIGN_INT));

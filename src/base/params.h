@@ -48,8 +48,11 @@ extern void hone_params_init(void);
 extern const HoneParams *hone_params_flatten(ParamListInfo params,
 											 bool catalog_is_readable);
 
+/* Does a value look like a connection string with a password? (secret.c) */
+extern bool hone_params_have_secret(const HoneParams *params);
+
 /*
- * Values as text[], types as oid[]. *isnull when values were not to be kept.
+ * Values as text[], in a form that every session reads the same; types as oid[]. *isnull when values were not to be kept.
  * To be called in the database of the statement. A value whose type is gone
  * or has changed reads '<not kept>'.
  */

@@ -30,6 +30,7 @@
 
 #include "base/compat.h"
 #include "base/params.h"
+#include "base/secret.h"
 #include "base/shmem.h"
 #include "slowlog/plan.h"
 #include "slowlog/ring.h"
@@ -240,7 +241,7 @@ hone_slowlog_keep(const HoneExecution *execution)
 		return;
 	fill_entry(&entry, execution, now);
 
-	if (execution->text_is_safe)
+	if (execution->text_is_safe && !hone_secret_in_execution(execution))
 	{
 		text = hone_record_text(execution, &text_len);
 		if (text_len > max_text_length)

@@ -8,12 +8,18 @@
  * executions seen, and fades as others come and go, so a flood of queries
  * that run once pushes out its own kind and not what runs all the time.
  *
- * A slot has up to six samples. The first three executions are taken as they
- * come; then one each time the executions seen have doubled, at the latest
- * after MAX_GAP; and any that is slower than the slowest kept. A full slot
- * gives up the sample that says least: the one whose neighbours in duration
- * are closest to each other, never the slowest, and of equals the oldest. The
- * same text with the same values is kept once, with its longest duration.
+ * A slot has up to six samples, of two kinds. Typical ones were taken because it
+ * was their turn, whatever they took: the first three executions, then one each
+ * time the executions seen have doubled, at the latest after MAX_GAP. They are
+ * a fair draw, so what most executions are like is among them. The others were
+ * taken because each was slower than all before it. Of a full slot each kind
+ * keeps at least its own: four places and two. There the sample goes that says
+ * least: the one whose neighbours in duration, of the same kind, are closest to
+ * each other on a logarithmic scale, and of equals the oldest. The slowest of
+ * all never goes. So six samples show both modes of a query that is mostly fast,
+ * and no row of outliers pushes out what is usual. The same text with the same
+ * values, under settings that make the same plan, is kept once, with its longest
+ * duration.
  *
  * Locks: LOCKS partition locks, each for every LOCKS-th set. Under them there
  * is comparing, copying and freeing in the arena, and never more than one is
@@ -41,6 +47,7 @@
 #define SLOTS HONE_SAMPLE_SLOTS_PER_SET
 #define SAMPLES HONE_SAMPLES_PER_QUERY
 #define FIRST_SAMPLES 3
+#define TYPICAL_SAMPLES 4		/* of SAMPLES */
 #define MAX_GAP UINT64CONST(100000)
 #define MAX_WAIT UINT64CONST(1000)	/* until the next visit, so that use shows */
 #define FADE_EVERY 16			/* evictions in a set */
@@ -53,6 +60,7 @@ typedef struct Sample
 	uint64		duration_ns;
 	TimestampTz captured_at;
 	uint32		size;
+	bool		typical;
 } Sample;
 
 typedef struct Slot
@@ -81,6 +89,7 @@ typedef struct Store
 	pg_atomic_uint64 evictions;
 	pg_atomic_uint64 lost;
 	pg_atomic_uint64 too_long;
+	pg_atomic_uint64 secrets;
 	Set			sets[FLEXIBLE_ARRAY_MEMBER];
 } Store;
 
@@ -115,6 +124,7 @@ store_startup(void *memory, bool found)
 	pg_atomic_init_u64(&store->evictions, 0);
 	pg_atomic_init_u64(&store->lost, 0);
 	pg_atomic_init_u64(&store->too_long, 0);
+	pg_atomic_init_u64(&store->secrets, 0);
 }
 
 static const HoneShmemPart store_part = {
@@ -194,6 +204,12 @@ hone_sample_path(const HoneSampleBlock *block)
 	return hone_sample_block_text(block) + block->text_len;
 }
 
+const char *
+hone_sample_settings(const HoneSampleBlock *block)
+{
+	return hone_sample_path(block) + block->path_len;
+}
+
 static void
 fill_block(HoneSampleBlock *block, const HoneSampleParts *parts, uint32 size)
 {
@@ -208,7 +224,10 @@ fill_block(HoneSampleBlock *block, const HoneSampleParts *parts, uint32 size)
 		memcpy(base, parts->params, parts->head.params_len);
 	base += parts->head.params_len;
 	memcpy(base, parts->text, parts->head.text_len);
-	memcpy(base + parts->head.text_len, parts->path, parts->head.path_len);
+	base += parts->head.text_len;
+	memcpy(base, parts->path, parts->head.path_len);
+	base += parts->head.path_len;
+	memcpy(base, parts->settings, parts->head.settings_len);
 }
 
 static uint64
@@ -221,6 +240,9 @@ hash_parts(const HoneSampleParts *parts)
 	if (parts->head.params_len > 0)
 		hash = hash_bytes_extended((const unsigned char *) parts->params,
 								   (int) parts->head.params_len, hash);
+	if (parts->plan_settings_len > 0)
+		hash = hash_bytes_extended((const unsigned char *) parts->settings,
+								   (int) parts->plan_settings_len, hash);
 	return hash;
 }
 
@@ -318,8 +340,8 @@ slowest_of(const Slot *slot)
 }
 
 void
-hone_sample_visit(const HoneSampleKey *key, uint64 executions, uint64 duration_ns,
-				  HoneSampleAdvice *advice)
+hone_sample_visit(const HoneSampleKey *key, uint64 executions, bool due,
+				  uint64 duration_ns, HoneSampleAdvice *advice)
 {
 	int			number = set_of(key);
 	Slot	   *slot;
@@ -330,61 +352,77 @@ hone_sample_visit(const HoneSampleKey *key, uint64 executions, uint64 duration_n
 	slot->use = Max(slot->use, pg_leftmost_one_pos64(slot->seen) + 1);
 
 	advice->slowest_ns = slowest_of(slot);
-	advice->wanted = slot->seen <= FIRST_SAMPLES || slot->seen >= slot->next_at ||
-		slot->nsamples == 0 || duration_ns > advice->slowest_ns;
-	if (slot->seen >= slot->next_at)
+	advice->typical = slot->nsamples == 0 ||
+		(due && (slot->seen <= FIRST_SAMPLES || slot->seen >= slot->next_at));
+	advice->wanted = advice->typical || duration_ns > advice->slowest_ns;
+	if (due && slot->seen >= slot->next_at)
 		slot->next_at = slot->seen + Min(slot->seen, MAX_GAP);
-	advice->wait = slot->seen < FIRST_SAMPLES ? 1
+	advice->wait = slot->seen < FIRST_SAMPLES || slot->seen >= slot->next_at ? 1
 		: Min(slot->next_at - slot->seen, MAX_WAIT);
 	LWLockRelease(lock_of(number));
 }
 
 /*
- * Which sample of a full slot to give up for one of this duration: the one
- * whose neighbours, the new one included, are closest to each other on a
- * logarithmic scale; of equals, the oldest. Never the slowest.
+ * The durations next to a sample's own among those of its kind and the new one.
+ * At either end as if there were another: twice as fast, or none slower.
+ */
+static double
+gap_around(const Slot *slot, int i, uint64 new_ns)
+{
+	const Sample *sample = &slot->samples[i];
+	uint64		own = Max(sample->duration_ns, 2);
+	uint64		below = 0;
+	uint64		above = PG_UINT64_MAX;
+
+	for (int j = 0; j <= slot->nsamples; j++)
+	{
+		uint64		other;
+
+		if (j == i || (j < slot->nsamples && slot->samples[j].typical != sample->typical))
+			continue;
+		other = j < slot->nsamples ? slot->samples[j].duration_ns : new_ns;
+		if (other <= own)
+			below = Max(below, other);
+		else
+			above = Min(above, other);
+	}
+	if (below == 0)
+		below = own / 2;
+	if (above == PG_UINT64_MAX)
+		above = own;
+	return log((double) above) - log((double) below);
+}
+
+/*
+ * Which sample of a full slot to give up for a new one: of the kind that has
+ * more than its places.
  */
 static int
-least_telling(const Slot *slot, uint64 duration_ns)
+least_telling(const Slot *slot, bool typical, uint64 duration_ns)
 {
+	int			ntypical = typical ? 1 : 0;
 	int			victim = -1;
 	int			slowest = 0;
 	double		least = 0;
+	bool		kind;
 
-	for (int i = 1; i < slot->nsamples; i++)
+	for (int i = 0; i < slot->nsamples; i++)
 	{
+		ntypical += slot->samples[i].typical ? 1 : 0;
 		if (slot->samples[i].duration_ns > slot->samples[slowest].duration_ns)
 			slowest = i;
 	}
+	kind = ntypical > TYPICAL_SAMPLES;
 
 	for (int i = 0; i < slot->nsamples; i++)
 	{
 		const Sample *sample = &slot->samples[i];
-		uint64		own = Max(sample->duration_ns, 2);
-		uint64		below = 0;
-		uint64		above = PG_UINT64_MAX;
 		double		gap;
 
-		if (i == slowest && duration_ns <= sample->duration_ns)
+		if (sample->typical != kind ||
+			(i == slowest && duration_ns <= sample->duration_ns))
 			continue;
-		for (int j = 0; j <= slot->nsamples; j++)
-		{
-			uint64		other = j < slot->nsamples ? slot->samples[j].duration_ns
-				: duration_ns;
-
-			if (j == i)
-				continue;
-			if (other <= own)
-				below = Max(below, other);
-			else
-				above = Min(above, other);
-		}
-		/* At either end, as if there were one twice as far out. */
-		if (below == 0)
-			below = own / 2;
-		if (above == PG_UINT64_MAX)
-			above = own;
-		gap = log((double) above) - log((double) below);
+		gap = gap_around(slot, i, duration_ns);
 		if (victim < 0 || gap < least - 0.1 ||
 			(gap < least + 0.1 && sample->id < slot->samples[victim].id))
 		{
@@ -392,7 +430,7 @@ least_telling(const Slot *slot, uint64 duration_ns)
 			least = gap;
 		}
 	}
-	return Max(victim, 0);
+	return victim >= 0 ? victim : (slowest + 1) % slot->nsamples;
 }
 
 /*
@@ -432,9 +470,10 @@ hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
 	dsa_pointer block;
 	Slot	   *slot;
 	Sample	   *sample = NULL;
+	bool		typical;
 
 	size = (uint32) params_offset(&parts->head) + parts->head.params_len +
-		parts->head.text_len + parts->head.path_len;
+		parts->head.text_len + parts->head.path_len + parts->head.settings_len;
 	block = allocate_block(number, size);
 	if (!DsaPointerIsValid(block))
 	{
@@ -466,12 +505,14 @@ hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
 	}
 	if (sample == NULL)
 		sample = slot->nsamples < SAMPLES ? &slot->samples[slot->nsamples++]
-			: &slot->samples[least_telling(slot, parts->duration_ns)];
+			: &slot->samples[least_telling(slot, parts->typical, parts->duration_ns)];
+	typical = parts->typical || (sample->hash == hash && sample->typical);
 	if (DsaPointerIsValid(sample->block))
 		free_sample(sample);
 
 	sample->block = block;
 	sample->size = size;
+	sample->typical = typical;
 	sample->hash = hash;
 	sample->duration_ns = parts->duration_ns;
 	sample->captured_at = parts->captured_at;
@@ -484,6 +525,12 @@ void
 hone_sample_count_too_long(void)
 {
 	pg_atomic_fetch_add_u64(&store->too_long, 1);
+}
+
+void
+hone_sample_count_secret(void)
+{
+	pg_atomic_fetch_add_u64(&store->secrets, 1);
 }
 
 /*
@@ -555,7 +602,7 @@ hone_sample_counters(HoneSampleCounters *counters)
 		LWLockAcquire(lock_of(i), LW_SHARED);
 		for (int j = 0; j < SLOTS; j++)
 		{
-			if (store->sets[i].slots[j].key.queryid == 0)
+			if (store->sets[i].slots[j].nsamples == 0)
 				continue;
 			counters->queries++;
 			counters->samples += store->sets[i].slots[j].nsamples;
@@ -566,5 +613,6 @@ hone_sample_counters(HoneSampleCounters *counters)
 	counters->evictions = pg_atomic_read_u64(&store->evictions);
 	counters->lost = pg_atomic_read_u64(&store->lost);
 	counters->too_long = pg_atomic_read_u64(&store->too_long);
+	counters->secrets = pg_atomic_read_u64(&store->secrets);
 	counters->memory_bytes = store_bytes() + pg_atomic_read_u64(&store->used_bytes);
 }

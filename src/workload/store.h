@@ -11,6 +11,7 @@
 
 #define HONE_SAMPLES_PER_QUERY 6
 #define HONE_SAMPLE_MAX_RELATIONS 32
+#define HONE_SAMPLE_MAX_SETTINGS 2048	/* bytes */
 
 typedef struct HoneSampleKey
 {
@@ -21,7 +22,7 @@ typedef struct HoneSampleKey
 
 /*
  * What a sample says, in one block without pointers: this header, relation
- * OIDs, parameters, text, search_path.
+ * OIDs, parameters, text, search_path, settings (base/settings.h).
  */
 typedef struct HoneSampleBlock
 {
@@ -29,6 +30,7 @@ typedef struct HoneSampleBlock
 	uint32		text_len;
 	uint32		path_len;
 	uint32		params_len;		/* MAXALIGNed; 0: none */
+	uint32		settings_len;
 	CommandTag	command;
 	int32		nrelations;
 	bool		replannable;
@@ -42,6 +44,9 @@ typedef struct HoneSampleParts
 	const HoneParams *params;
 	const char *text;
 	const char *path;
+	const char *settings;
+	uint32		plan_settings_len;	/* those that make a sample another one */
+	bool		typical;		/* HoneSampleAdvice said so */
 	uint64		duration_ns;
 	TimestampTz captured_at;
 } HoneSampleParts;
@@ -51,7 +56,7 @@ typedef struct HoneSampleCopy
 {
 	HoneSampleKey key;
 	uint64		id;
-	uint64		hash;			/* of text and parameters */
+	uint64		hash;			/* of text, parameters, plan settings */
 	uint64		duration_ns;
 	TimestampTz captured_at;
 	HoneSampleBlock *block;		/* NULL when only the header was asked for */
@@ -61,6 +66,7 @@ typedef struct HoneSampleCopy
 typedef struct HoneSampleAdvice
 {
 	bool		wanted;			/* a sample, now */
+	bool		typical;		/* because it was its turn, not because it was slow */
 	uint64		wait;			/* executions until the next visit */
 	uint64		slowest_ns;		/* a slower one is wanted at any time */
 } HoneSampleAdvice;
@@ -73,6 +79,7 @@ typedef struct HoneSampleCounters
 	uint64		evictions;
 	uint64		lost;
 	uint64		too_long;
+	uint64		secrets;
 	uint64		memory_bytes;
 } HoneSampleCounters;
 
@@ -80,15 +87,20 @@ extern const Oid *hone_sample_relations(const HoneSampleBlock *block);
 extern const HoneParams *hone_sample_params(const HoneSampleBlock *block);
 extern const char *hone_sample_block_text(const HoneSampleBlock *block);
 extern const char *hone_sample_path(const HoneSampleBlock *block);
+extern const char *hone_sample_settings(const HoneSampleBlock *block);
 
 extern void hone_sample_store_init(void);
 extern bool hone_sample_store_ready(void);
 
-/* Report executions since the last visit, and ask whether to sample this one. */
-extern void hone_sample_visit(const HoneSampleKey *key, uint64 executions,
+/*
+ * Report executions since the last visit, and ask whether to sample this one,
+ * which came because it was time (due) or because it was slow.
+ */
+extern void hone_sample_visit(const HoneSampleKey *key, uint64 executions, bool due,
 							  uint64 duration_ns, HoneSampleAdvice *advice);
 extern void hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts);
 extern void hone_sample_count_too_long(void);
+extern void hone_sample_count_secret(void);
 extern void hone_sample_counters(HoneSampleCounters *counters);
 
 /* Highest id so far; every sample up to it is in its place. */

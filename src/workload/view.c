@@ -20,14 +20,15 @@
 #include "base/compat.h"
 #include "base/owner.h"
 #include "base/params.h"
+#include "base/settings.h"
 #include "base/shmem.h"
 #include "workload/store.h"
 
 PG_FUNCTION_INFO_V1(hone_workload_memory);
 PG_FUNCTION_INFO_V1(hone_workload_info);
 
-#define SAMPLE_COLUMNS 13
-#define INFO_COLUMNS 7
+#define SAMPLE_COLUMNS 14
+#define INFO_COLUMNS 8
 
 static Datum
 oid_array(const Oid *oids, int n)
@@ -91,6 +92,11 @@ put_sample(const HoneSampleCopy *copy, ReturnSetInfo *rsinfo)
 		}
 		PUT(CStringGetTextDatum(GetCommandTagName(block->command)));
 		PUT(BoolGetDatum(block->replannable));
+		if (visible)
+			PUT(hone_settings_jsonb(hone_sample_settings(block),
+									(int) block->settings_len));
+		else
+			SKIP();
 		Assert(i == SAMPLE_COLUMNS);
 	}
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
@@ -162,6 +168,7 @@ hone_workload_info(PG_FUNCTION_ARGS)
 	values[i++] = Int64GetDatum((int64) counters.evictions);
 	values[i++] = Int64GetDatum((int64) counters.lost);
 	values[i++] = Int64GetDatum((int64) counters.too_long);
+	values[i++] = Int64GetDatum((int64) counters.secrets);
 	values[i++] = Int64GetDatum((int64) counters.memory_bytes);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
 }

@@ -3,13 +3,14 @@
  *	  Samples of real executions with their parameter values.
  *
  * Each process has a small direct-mapped table of the queries it runs: how
- * often since the last visit to shared memory, when the next visit is due, and
- * how slow the slowest sample is. Most executions only count themselves there:
+ * often until the next visit to shared memory, and how slow the slowest sample
+ * is. Most executions only count themselves there:
  * no lock, no shared memory. A visit (store.c) adds the count, learns whether
  * this execution is wanted as a sample, and when to come again.
  *
  * A sample is the statement's own text, parameter types and values, the role,
- * its search_path, the duration, and the tables the plan touches. Not sampled are
+ * its search_path and other settings of the session that change the plan, the
+ * duration, and the tables the plan touches. Not sampled are
  * statements that read no user's table (constants, system catalogs, this
  * extension's own objects): there is nothing to advise on.
  *
@@ -31,6 +32,8 @@
 
 #include "base/compat.h"
 #include "base/params.h"
+#include "base/secret.h"
+#include "base/settings.h"
 #include "base/shmem.h"
 #include "workload/named.h"
 #include "workload/store.h"
@@ -39,17 +42,21 @@
 
 #define LOCAL_SLOTS 1024		/* a power of two */
 
-/* What this process knows of a query. */
+/*
+ * What this process knows of a query. Counts down, and is half a cache line,
+ * because nearly all that is ever done is to look here.
+ */
 typedef struct Local
 {
 	uint64		queryid;
 	uint64		slowest_ns;		/* visit for anything slower */
-	uint64		count;			/* executions since the last visit */
-	uint64		wait;			/* visit when count gets here */
 	Oid			userid;
+	uint32		left;			/* executions until the next visit */
+	uint32		wait;			/* left was this */
+	uint32		counted;		/* executions since the last visit, before that */
 } Local;
 
-static Local locals[LOCAL_SLOTS];
+static Local locals[LOCAL_SLOTS] pg_attribute_aligned(PG_CACHE_LINE_SIZE);
 
 static int	max_sample_length = 65536;
 
@@ -68,12 +75,25 @@ hone_workload_init(void)
 							NULL, NULL, NULL);
 }
 
+/* Query ids are hashes already. */
 static inline Local *
 local_of(const HoneQueryKey *key)
 {
-	uint64		hash = key->queryid ^ (key->userid * UINT64CONST(0x9E3779B97F4A7C15));
+	return &locals[((uint32) key->queryid ^ (key->userid * 0x9E3779B1)) &
+				   (LOCAL_SLOTS - 1)];
+}
 
-	return &locals[(hash ^ (hash >> 32)) & (LOCAL_SLOTS - 1)];
+static inline void
+wait_for(Local *local, uint64 wait)
+{
+	local->wait = local->left = (uint32) Min(wait, PG_UINT32_MAX);
+}
+
+/* Executions since the last visit to shared memory. */
+static inline uint64
+count_of(const Local *local)
+{
+	return (uint64) local->counted + (local->wait - local->left);
 }
 
 /*
@@ -120,13 +140,22 @@ collect_relations(const PlannedStmt *plan, Oid *relations, int *nrelations,
 static void
 take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 			const char *text, int text_len,
-			const Oid *relations, int nrelations, bool any_temporary)
+			const Oid *relations, int nrelations, bool any_temporary, bool typical)
 {
 	const HoneParams *params;
 	char	   *numbered = NULL;
+	char		settings[HONE_SAMPLE_MAX_SETTINGS];
+	int			settings_len;
+	int			plan_settings_len;
 	HoneSampleParts parts = {0};
 
 	params = hone_params_flatten(execution->params, true);
+	if (hone_secret_in_text(text, text_len) ||
+		(params != NULL && hone_params_have_secret(params)))
+	{
+		hone_sample_count_secret();
+		return;
+	}
 	if (params != NULL && (params->by_name || !hone_sample_text_has_params(text, text_len)))
 		numbered = hone_named_to_numbered(key->queryid, text, text_len, params, &text_len);
 
@@ -136,13 +165,19 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 	parts.path = namespace_search_path ? namespace_search_path : "";
 	parts.head.path_len = (uint32) strlen(parts.path);
 	parts.head.params_len = params ? (uint32) MAXALIGN(params->size) : 0;
+	settings_len = hone_settings_collect(settings, sizeof(settings), &plan_settings_len);
 	parts.head.replannable = !any_temporary && parts.head.path_len <= MAXPGPATH &&
+		settings_len >= 0 &&
 		(params == NULL ? !hone_sample_text_has_params(text, text_len) :
 		 params->complete && (numbered != NULL ||
 							  (!params->by_name && hone_sample_text_has_params(text, text_len))));
 	parts.relations = relations;
 	parts.params = params;
 	parts.text = numbered ? numbered : text;
+	parts.settings = settings;
+	parts.head.settings_len = (uint32) Max(settings_len, 0);
+	parts.plan_settings_len = settings_len > 0 ? (uint32) plan_settings_len : 0;
+	parts.typical = typical;
 	parts.duration_ns = execution->exec_ns;
 	parts.captured_at = GetCurrentTimestamp();
 	if (parts.head.path_len > MAXPGPATH)
@@ -156,8 +191,12 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 static void
 look_away(Local *local)
 {
-	local->wait = local->count * 2;
-	local->slowest_ns = PG_UINT64_MAX;
+	uint64		count = count_of(local);
+
+	local->counted = (uint32) Min(count, PG_UINT32_MAX / 2);
+	wait_for(local, count);
+	if (local->slowest_ns == 0)
+		local->slowest_ns = PG_UINT64_MAX;
 }
 
 /* Visit shared memory, and sample if that is wanted. */
@@ -174,14 +213,17 @@ visit(Local *local, const HoneExecution *execution)
 	int			text_len;
 
 	if (!execution->text_is_safe || !IsTransactionState())
+	{
+		look_away(local);
 		return;
+	}
 
 	/* Never of interest, so never look again. */
 	if (plan->commandType == CMD_UTILITY || plan->commandType == CMD_UNKNOWN ||
 		!collect_relations(plan, relations, &nrelations, &any_temporary))
 	{
 		local->slowest_ns = PG_UINT64_MAX;
-		local->wait = PG_UINT64_MAX;
+		wait_for(local, PG_UINT32_MAX);
 		return;
 	}
 
@@ -202,14 +244,29 @@ visit(Local *local, const HoneExecution *execution)
 	key.queryid = execution->key.queryid;
 	key.userid = execution->key.userid;
 	key.dbid = execution->key.dbid;
-	hone_sample_visit(&key, local->count, execution->exec_ns, &advice);
-	local->count = 0;
-	local->wait = Max(advice.wait, 1);
+	hone_sample_visit(&key, count_of(local), local->left == 0, execution->exec_ns, &advice);
+	local->counted = 0;
+	wait_for(local, Max(advice.wait, 1));
 	local->slowest_ns = advice.slowest_ns;
 	if (!advice.wanted)
 		return;
 	local->slowest_ns = Max(advice.slowest_ns, execution->exec_ns);
-	take_sample(&key, execution, text, text_len, relations, nrelations, any_temporary);
+	take_sample(&key, execution, text, text_len, relations, nrelations, any_temporary,
+				advice.typical);
+}
+
+/* The first execution here, or the first since another query took the place. */
+static pg_noinline void
+begin(Local *local, const HoneExecution *execution)
+{
+	if (!hone_sample_store_ready() || execution->key.queryid == 0)
+		return;
+	local->queryid = execution->key.queryid;
+	local->userid = execution->key.userid;
+	local->counted = 0;
+	local->wait = 1;
+	local->left = 0;
+	visit(local, execution);
 }
 
 void
@@ -217,23 +274,10 @@ hone_workload_keep(const HoneExecution *execution)
 {
 	Local	   *local = local_of(&execution->key);
 
-	if (local->queryid == execution->key.queryid &&
-		local->userid == execution->key.userid)
-	{
-		local->count++;
-		if (likely(local->count < local->wait &&
-				   execution->exec_ns <= local->slowest_ns))
-			return;
-	}
-	else
-	{
-		if (!hone_sample_store_ready() || execution->key.queryid == 0)
-			return;
-		local->queryid = execution->key.queryid;
-		local->userid = execution->key.userid;
-		local->count = 1;
-		local->wait = 1;
-		local->slowest_ns = 0;
-	}
-	visit(local, execution);
+	if (unlikely(local->queryid != execution->key.queryid ||
+				 local->userid != execution->key.userid))
+		begin(local, execution);
+	else if (unlikely(--local->left == 0 ||
+					  execution->exec_ns > local->slowest_ns))
+		visit(local, execution);
 }

@@ -6,7 +6,8 @@ CREATE FUNCTION hone.workload_memory(
     OUT id bigint, OUT sample_hash bigint, OUT queryid bigint, OUT userid oid,
     OUT duration_ms float8, OUT captured_at timestamptz,
     OUT query text, OUT parameters text[], OUT param_types oid[],
-    OUT search_path text, OUT relids oid[], OUT command text, OUT replannable bool)
+    OUT search_path text, OUT relids oid[], OUT command text, OUT replannable bool,
+    OUT settings jsonb)
 RETURNS SETOF record
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_workload_memory';
@@ -15,7 +16,7 @@ COMMENT ON FUNCTION hone.workload_memory(bigint, bool) IS
 
 CREATE FUNCTION hone.workload_info_row(
     OUT queries bigint, OUT samples bigint, OUT captured bigint, OUT evictions bigint,
-    OUT lost bigint, OUT too_long bigint, OUT memory_bytes bigint)
+    OUT lost bigint, OUT too_long bigint, OUT secrets bigint, OUT memory_bytes bigint)
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_workload_info';
 COMMENT ON FUNCTION hone.workload_info_row() IS 'The row of hone.workload_info';
@@ -23,12 +24,12 @@ COMMENT ON FUNCTION hone.workload_info_row() IS 'The row of hone.workload_info';
 CREATE VIEW hone.workload_info WITH (security_barrier) AS
 SELECT * FROM hone.workload_info_row();
 COMMENT ON VIEW hone.workload_info IS
-'The samples'' own account since the server started: queries and samples in memory, captured, queries evicted, lost for want of memory, statements too long, shared memory in bytes';
+'The samples'' own account since the server started: queries and samples in memory, captured, queries evicted, lost for want of memory, statements too long, not kept because of a password, shared memory in bytes';
 
 CREATE TABLE hone.sample_store (
     queryid     bigint NOT NULL,
     userid      oid NOT NULL,
-    sample_hash bigint NOT NULL,       -- of text and values
+    sample_hash bigint NOT NULL,       -- of text, values and plan settings
     id          bigint NOT NULL,       -- grows; a sample seen again gets a new one
     duration_ms float8 NOT NULL,
     captured_at timestamptz NOT NULL,
@@ -39,6 +40,7 @@ CREATE TABLE hone.sample_store (
     relids      oid[] NOT NULL,
     command     text NOT NULL,
     replannable bool NOT NULL,
+    settings    jsonb NOT NULL DEFAULT '{}' CHECK (jsonb_typeof(settings) = 'object'),
     PRIMARY KEY (queryid, userid, sample_hash)
 );
 CREATE INDEX ON hone.sample_store (id);
@@ -49,7 +51,8 @@ WITH memory AS MATERIALIZED (
     SELECT m.* FROM hone.workload_memory(0, true) m
 ), samples AS (
     SELECT m.queryid, m.userid, m.query, m.parameters, m.duration_ms, m.captured_at,
-           m.param_types, m.search_path, m.relids, m.command, m.replannable
+           m.param_types, m.search_path, m.relids, m.command, m.replannable, m.settings,
+           false AS stored
     FROM memory m
     UNION ALL
     SELECT s.queryid, s.userid,
@@ -59,7 +62,8 @@ WITH memory AS MATERIALIZED (
            CASE WHEN v.visible THEN s.param_types END,
            CASE WHEN v.visible THEN s.search_path END,
            CASE WHEN v.visible THEN s.relids END,
-           s.command, s.replannable
+           s.command, s.replannable,
+           CASE WHEN v.visible THEN s.settings END, true
     FROM hone.sample_store s
          CROSS JOIN LATERAL (SELECT pg_catalog.pg_has_role(s.userid, 'USAGE')
                                     OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE')
@@ -68,14 +72,19 @@ WITH memory AS MATERIALIZED (
                       WHERE m.queryid OPERATOR(pg_catalog.=) s.queryid
                         AND m.userid OPERATOR(pg_catalog.=) s.userid
                         AND m.sample_hash OPERATOR(pg_catalog.=) s.sample_hash)
+), chosen AS (
+    SELECT s.*, pg_catalog.row_number() OVER (PARTITION BY s.queryid, s.userid
+                                              ORDER BY s.stored, s.duration_ms DESC) AS place
+    FROM samples s
 )
 SELECT s.queryid, s.query, s.parameters, s.duration_ms, s.captured_at,
        r.rolname::text AS username, s.userid, s.param_types, s.search_path,
-       s.command, s.replannable, s.relids
-FROM samples s
-     JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid;
+       s.command, s.replannable, s.relids, s.settings
+FROM chosen s
+     JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid
+WHERE s.place OPERATOR(pg_catalog.<=) 6;
 COMMENT ON VIEW hone.workload_samples IS
-'Real executions of this database''s queries with their parameter values, up to six of each query and role in memory and as many stored';
+'Real executions of this database''s queries with their parameter values, six of each query and role: those in memory first, then the slowest stored';
 
 CREATE VIEW hone.workload WITH (security_barrier) AS
 WITH sampled AS (
@@ -137,9 +146,10 @@ BEGIN
     -- unless the clock has gone back.
     INSERT INTO hone.sample_store AS s
            (queryid, userid, sample_hash, id, duration_ms, captured_at, query,
-            parameters, param_types, search_path, relids, command, replannable)
+            parameters, param_types, search_path, relids, command, replannable, settings)
     SELECT m.queryid, m.userid, m.sample_hash, m.id, m.duration_ms, m.captured_at, m.query,
-           m.parameters, m.param_types, m.search_path, m.relids, m.command, m.replannable
+           m.parameters, m.param_types, m.search_path, m.relids, m.command, m.replannable,
+           m.settings
     FROM hone.workload_memory(
              (SELECT coalesce(max(k.id), 0) FROM hone.sample_store k
               WHERE k.id <= (extract(epoch FROM clock_timestamp()

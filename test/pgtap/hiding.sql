@@ -2,13 +2,14 @@
 -- of pg_read_all_stats sees all. Asked of everything that PUBLIC may read.
 SET client_min_messages = warning;
 SET search_path = public;
-SELECT plan(10);
+SELECT plan(13);
 
 CREATE ROLE hiding_alice LOGIN;
 CREATE ROLE hiding_bob LOGIN;
 CREATE ROLE hiding_reader LOGIN IN ROLE pg_read_all_stats;
 CREATE TABLE hiding_t (a int, b text);
-INSERT INTO hiding_t SELECT i, 'x' FROM generate_series(1, 1000) i;
+INSERT INTO hiding_t SELECT i, CASE WHEN i % 100 = 0 THEN 'alice_secret_4' ELSE 'x' || i END FROM generate_series(1, 20000) i;
+ANALYZE hiding_t;
 GRANT ALL ON hiding_t TO PUBLIC;
 
 -- What alice runs; every statement is slow enough for the slow log. The secret
@@ -21,6 +22,9 @@ PREPARE hiding_p AS SELECT count(*) AS alice_secret_name FROM hiding_t WHERE b =
 EXECUTE hiding_p ('alice_secret_2');
 EXECUTE hiding_p ('alice_secret_2');
 DEALLOCATE hiding_p;
+SET default_text_search_config = 'pg_catalog.danish';
+SELECT count(*) FROM hiding_t WHERE b = 'alice_secret_4' AND a > 19000;
+RESET default_text_search_config;
 \set ON_ERROR_STOP off
 \o /dev/null
 \set VERBOSITY sqlstate
@@ -34,6 +38,9 @@ RESET pg_hone.slow_plan_ms;
 -- Durable too, where there is something to make durable.
 SELECT format('SELECT %s', p.oid::regproc) || '()' FROM pg_proc p
 WHERE pronamespace = 'hone'::regnamespace AND pronargs = 0 AND proname LIKE 'collect%' \gexec
+
+-- Advice on it, which shows texts, values and plans.
+SELECT ok((SELECT count(*) > 0 FROM hone.recommend()), 'there is advice');
 
 -- Everything PUBLIC may read, as queries that count rows with the secret.
 CREATE TABLE hiding_reads AS
@@ -58,6 +65,11 @@ SELECT format('INSERT INTO hiding_found VALUES (%L, %L, (%s))', 'bob', name, que
 SELECT count(*) AS bob_others FROM hone.query_stats WHERE username = 'hiding_alice' AND query <> '<insufficient privilege>' \gset
 SELECT count(*) > 0 AS bob_hidden FROM hone.query_stats WHERE username = 'hiding_alice' AND query = '<insufficient privilege>' \gset
 SELECT count(*) AS bob_params FROM hone.slow_queries WHERE username = 'hiding_alice' AND (parameters IS NOT NULL OR plan IS NOT NULL) \gset
+SELECT count(*) AS bob_settings FROM hone.workload_samples WHERE username = 'hiding_alice' AND settings IS NOT NULL \gset
+CREATE FUNCTION pg_temp.story(id bigint) RETURNS text LANGUAGE plpgsql AS
+$$ BEGIN RETURN hone.explain_recommendation(id); EXCEPTION WHEN undefined_object THEN RETURN NULL; END $$;
+SELECT count(pg_temp.story(i)) AS bob_stories FROM generate_series(1, 1000) i \gset
+DROP FUNCTION pg_temp.story(bigint);
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION hiding_alice;
 SELECT format('INSERT INTO hiding_found VALUES (%L, %L, (%s))', 'alice', name, query) FROM hiding_reads \gexec
@@ -73,6 +85,9 @@ SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM hiding_found WHERE r
 SELECT is(:bob_others, 0, 'bob sees the text of none of alice''s queries');
 SELECT ok(:'bob_hidden'::bool, 'but that they ran');
 SELECT is(:bob_params, 0, 'bob sees no parameters and plans of alice''s');
+SELECT is(:bob_settings + :bob_stories, 0, 'nor her settings, nor what was recommended for her queries');
+SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'reader' AND name = 'hone.recommendation_queries'), '>', 0::bigint,
+              'a member of pg_read_all_stats finds them in the advice');
 SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'alice' AND name = 'hone.slow_queries'), '>', 0::bigint,
               'alice finds her own in the slow log');
 SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'alice' AND name = 'hone.workload_samples'), '>', 0::bigint,

@@ -84,8 +84,17 @@ $node->safe_psql('postgres', 'SELECT hone.collect_slow_queries(), hone.collect_s
 is($node->safe_psql('postgres', $look), "$slow|$slow", 'what is stored is shown once');
 delete $ENV{PGOPTIONS};
 
+$node->safe_psql('postgres', q{
+SET enable_hashjoin = off;
+SET work_mem = '3MB';
+SELECT 'with settings' FROM bound_prepared WHERE id = 4;
+SELECT hone.collect_samples()});
+
 # A clean restart, then a crash.
 $node->restart;
+is($node->safe_psql('postgres', q{
+SELECT settings FROM hone.workload_samples WHERE query LIKE 'SELECT ''with settings''%'}),
+	'{"work_mem": "3MB", "enable_hashjoin": "off"}', 'settings outlive a restart');
 is($node->safe_psql('postgres', q{
 SELECT count(*) FROM hone.slow_queries WHERE query LIKE 'SELECT pg_sleep(%'}),
 	20, 'slow statements outlive a restart');
