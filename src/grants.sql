@@ -10,7 +10,7 @@ GRANT EXECUTE ON FUNCTION hone.query_stats_memory(), hone.query_latency(bigint),
 GRANT SELECT ON hone.query_stats, hone.query_stats_info, hone.query_history TO PUBLIC;
 
 -- slowlog
-GRANT EXECUTE ON FUNCTION hone.slow_queries_memory(bigint),
+GRANT EXECUTE ON FUNCTION hone.slow_queries_memory(bigint, bool),
     hone.slow_queries_info_row() TO PUBLIC;
 GRANT SELECT ON hone.slow_queries, hone.slow_queries_info TO PUBLIC;
 

@@ -117,6 +117,12 @@ typedef struct HoneExecution
 	 */
 	QueryDesc  *query_desc;
 
+	/*
+	 * Of one that failed: its plan as hone_slowlog_after_start() printed it, or
+	 * NULL. Not of utility statements.
+	 */
+	const char *early_plan;
+
 	/* May text and parameter values be kept? False for utility statements
 	 * that can carry a secret. */
 	bool		text_is_safe;

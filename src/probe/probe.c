@@ -92,6 +92,7 @@ typedef struct Frame
 	uint64		rows;
 	HoneUsage	usage;
 	bool		ran;
+	const char *early_plan;		/* in the execution's memory, or NULL */
 } Frame;
 
 static Frame *frames = NULL;
@@ -307,7 +308,7 @@ hand_over(const HoneExecution *execution)
 {
 	hone_stats_record(execution);
 	if (hone_slowlog_wants(execution->exec_ns) ||
-		execution->outcome == HONE_CANCELLED)
+		execution->outcome != HONE_COMPLETED)
 		hone_slowlog_keep(execution);
 	if (execution->query_desc != NULL)
 		hone_workload_keep(execution);
@@ -326,6 +327,7 @@ fill_execution(HoneExecution *execution, const Frame *frame, const QueryDesc *qu
 	execution->rows = frame->rows;
 	execution->usage = frame->usage;
 	execution->params = query_desc->params;
+	execution->early_plan = frame->early_plan;
 	execution->text_is_safe = query_desc->sourceText != unsafe_text || unsafe_text == NULL;
 	set_text(execution, query_desc->sourceText,
 			 query_desc->plannedstmt->stmt_location,
@@ -467,19 +469,31 @@ static void
 probe_ExecutorStart(QueryDesc *query_desc, int eflags)
 {
 	uint64		queryid = (uint64) query_desc->plannedstmt->queryId;
+	bool		measured = tracking() && queryid != 0 && !(eflags & EXEC_FLAG_EXPLAIN_ONLY);
+	const char *early_plan = NULL;
+	bool		early = false;
+	HoneQueryKey key;
 	Frame	   *frame;
 
+	if (measured && hone_slowlog_expects(queryid))
+	{
+		fill_key(&key, queryid);
+		early = hone_slowlog_before_start(query_desc, &key);
+	}
 	if (prev_ExecutorStart)
 		prev_ExecutorStart(query_desc, eflags);
 	else
 		standard_ExecutorStart(query_desc, eflags);
 
-	if (!tracking() || queryid == 0 || (eflags & EXEC_FLAG_EXPLAIN_ONLY))
+	if (!measured)
 		return;
+	if (early)
+		early_plan = hone_slowlog_after_start(query_desc);
 	frame = push_frame(query_desc);
 	if (frame == NULL)
 		return;
 	fill_key(&frame->key, queryid);
+	frame->early_plan = early_plan;
 	if (planned_queryid == queryid)
 		frame->plan_ns = planned_ns;
 	planned_queryid = 0;
