@@ -22,6 +22,9 @@ SELECT hone.reset_query_stats(4294967295, NULL, NULL)|\N|1
 SELECT hone.reset_query_stats(NULL, 0, NULL)|\N|1
 SELECT hone.reset_query_stats(NULL, NULL, -1)|\N|1
 SELECT * FROM hone.slow_queries_memory(NULL)|\N|0
+SELECT * FROM hone.slow_queries_memory(0, NULL)|\N|0
+SELECT hone.slow_queries_stored(NULL)|\N|1
+SELECT hone.slow_queries_stored(-1)|\N|1
 SELECT * FROM hone.workload_memory(NULL, true)|\N|0
 SELECT * FROM hone.workload_memory(0, NULL)|\N|0
 SELECT * FROM hone.what_if(NULL, '{}')|22004|"statement" must not be null

@@ -7,7 +7,8 @@ CREATE TEMP TABLE wanted (relation text PRIMARY KEY, columns text[]);
 INSERT INTO wanted VALUES
 ('query_stats', '{userid,username,dbid,datname,queryid,toplevel,command,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,min_exec_ms,max_exec_ms,stddev_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes,first_seen,last_seen}'),
 ('query_stats_info', '{entries,evictions}'),
-('slow_queries', '{id,logged_at,username,datname,application_name,client_addr,queryid,query,parameters,duration_ms,plan_ms,rows,plan,shared_blks_hit,shared_blks_read,temp_blks_written,outcome,sqlstate}'),
+('slow_queries', '{id,logged_at,username,datname,application_name,client_addr,queryid,query,parameters,duration_ms,plan_ms,rows,plan,shared_blks_hit,shared_blks_read,temp_blks_written,outcome,sqlstate,toplevel,top_queryid,command,plan_kind,jit_ms,blk_read_ms,temp_blks_read,wal_bytes}'),
+('slow_queries_info', '{entries,captured,overwritten,overwritten_unstored,rate_limited,lost,plans_lost}'),
 ('workload', '{queryid,username,query,calls,weight,samples,tables}'),
 ('workload_samples', '{queryid,query,parameters,duration_ms,captured_at}'),
 ('recommendations', '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason}'),
@@ -52,7 +53,7 @@ CREATE TEMP TABLE wanted_setting (name text, boot_val text);
 INSERT INTO wanted_setting VALUES
 ('enabled', 'on'), ('track', NULL), ('max_queries', NULL), ('slow_query_ms', '100'),
 ('slow_plan_ms', '1000'), ('slow_query_rate_limit', NULL), ('capture_parameters', NULL),
-('retention', NULL);
+('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256');
 
 SELECT plan((SELECT count(*) FROM wanted)::int + 2 * (SELECT count(*) FROM wanted_function)::int
             + (SELECT count(*) FROM wanted_setting)::int + 3);
