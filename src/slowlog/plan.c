@@ -4,10 +4,11 @@
  *
  * Printing a plan reads the catalog and runs output functions, so it can fail
  * for reasons that are none of the user's business. It runs in an internal
- * subtransaction that is rolled back in any case: a failure undoes itself and
- * leaves the statement as it was, and a success does not advance the command
- * counter, which a committed subtransaction would do in the midst of the
- * user's statement. Interrupts are held meanwhile: a cancel request must reach the
+ * subtransaction, whose failure undoes itself and leaves the statement as it was.
+ * Its commit advances the command counter; the statement's own snapshot and command
+ * id were taken before and do not change. (Rolling it back instead is not
+ * allowed while a transaction commits, when deferred triggers and cursors end
+ * up here.) Interrupts are held meanwhile: a cancel request must reach the
  * statement, not vanish in here.
  *
  * Not possible where a subtransaction is not (parallel mode), and not done for
@@ -149,15 +150,16 @@ hone_slow_plan(QueryDesc *query_desc, bool has_run)
 	PG_TRY();
 	{
 		plan = print_plan(query_desc, has_run);
+		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
 	{
 		MemoryContextSwitchTo(old_context);
 		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
 		plan = NULL;
 	}
 	PG_END_TRY();
-	RollbackAndReleaseCurrentSubTransaction();
 	MemoryContextSwitchTo(old_context);
 	CurrentResourceOwner = old_owner;
 	InterruptHoldoffCount = old_holdoff;
