@@ -184,6 +184,16 @@ SET pg_hone.slow_query_ms = -1;
 RESET pg_hone.max_plan_length;
 SELECT plan IS NULL AS no_plan FROM slowplan_seen WHERE query LIKE '%slowplan_long%';
 SELECT plans_lost - :before AS counted FROM hone.slow_queries_info;
+-- the same beforehand
+SET pg_hone.slow_query_ms = '1h';
+SET pg_hone.max_plan_length = 10;
+SET statement_timeout = '100ms';
+SELECT pg_sleep(10) AS slowplan_early, max(b) FROM slowplan_t;
+SELECT pg_sleep(10) AS slowplan_early, max(b) FROM slowplan_t;
+RESET statement_timeout;
+RESET pg_hone.max_plan_length;
+SELECT plan IS NULL AS no_plan FROM slowplan_seen WHERE query LIKE '%slowplan_early%';
+SELECT plans_lost - :before AS counted FROM hone.slow_queries_info;
 
 SET client_min_messages = warning;
 DROP VIEW slowplan_seen;

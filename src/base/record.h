@@ -118,8 +118,8 @@ typedef struct HoneExecution
 	QueryDesc  *query_desc;
 
 	/*
-	 * Of one that failed: its plan as hone_slowlog_after_start() printed it, or
-	 * NULL. Not of utility statements.
+	 * Of one that failed: what hone_slowlog_after_start() returned, or NULL if
+	 * it was not asked. Not of utility statements.
 	 */
 	const char *early_plan;
 

@@ -264,7 +264,7 @@ plan_of(const HoneExecution *execution)
 	else if (plan == NULL)
 		return NULL;
 
-	if (plan == NULL || strlen(plan) > (Size) max_plan_length)
+	if (plan == NULL || plan[0] == '\0' || strlen(plan) > (Size) max_plan_length)
 	{
 		hone_slow_ring_count_lost_plan();
 		return NULL;
@@ -324,7 +324,17 @@ hone_slowlog_before_start(QueryDesc *query_desc, const HoneQueryKey *key)
 const char *
 hone_slowlog_after_start(QueryDesc *query_desc)
 {
-	return hone_slow_plan(query_desc, false);
+	char	   *plan = hone_slow_plan(query_desc, false);
+
+	/* Empty is one that is lost, should the statement fail. */
+	if (plan == NULL)
+		return "";
+	if (strlen(plan) > (Size) max_plan_length)
+	{
+		pfree(plan);
+		return "";
+	}
+	return plan;
 }
 
 void

@@ -69,7 +69,7 @@ extern bool hone_slowlog_before_start(QueryDesc *query_desc, const HoneQueryKey 
 
 /*
  * The plan with its estimates, to be handed over as early_plan should the
- * statement fail; NULL when it cannot be had. Lives as long as the execution.
+ * statement fail; empty when it cannot be had. Lives as long as the execution.
  */
 extern const char *hone_slowlog_after_start(QueryDesc *query_desc);
 
