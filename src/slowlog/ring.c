@@ -427,7 +427,7 @@ hone_slow_ring_put_back(const HoneSlowEntry *entry, const char *block)
 
 	/* Older than all there are, and in reach of the ring. */
 	if (entry->id >= ring->oldest_id ||
-		ring->next_id - entry->id >= (uint64) ring->nplaces)
+		ring->next_id - entry->id > (uint64) ring->nplaces)
 		return false;
 	if (size > 0)
 	{
