@@ -19,19 +19,20 @@ pg_hone.slow_query_rate_limit = 0
 restart_after_crash = on
 });
 $node->start;
-# What the test itself does beside is not to be in the log.
-my $quiet = 'SET pg_hone.enabled = off;';
-$node->safe_psql('postgres', qq{$quiet
+# What the test itself does beside is not to be in the log, however slow.
+$ENV{PGOPTIONS} = '-c pg_hone.enabled=off';
+my $log_on = 'SET pg_hone.enabled = on;';
+$node->safe_psql('postgres', q{
 CREATE EXTENSION pg_hone;
 CREATE TABLE t AS SELECT g AS a, repeat(g::text, 10) AS b FROM generate_series(1, 100) g});
 my $file = $node->data_dir . '/pg_stat/pg_hone_slow_log.stat';
 
-sub ask { return $node->safe_psql('postgres', $quiet . $_[0]) }
+sub ask { return $node->safe_psql('postgres', $_[0]) }
 
 sub run_slow
 {
 	my ($label, $n) = @_;
-	$node->safe_psql('postgres', qq{
+	$node->safe_psql('postgres', qq{$log_on
 PREPARE p(text) AS SELECT '$label', pg_sleep(0.03), b FROM t WHERE a = 7 AND b <> \$1;
 EXECUTE p('value of $label');});
 	return;
@@ -39,7 +40,7 @@ EXECUTE p('value of $label');});
 
 # --- a clean restart ---
 run_slow('first') for (1 .. 3);
-$node->psql('postgres', 'SELECT 1 / (a - 5) FROM t');
+$node->psql('postgres', "$log_on SELECT 1 / (a - 5) FROM t");
 my $highest = ask('SELECT max(id) FROM hone.slow_queries');
 $node->restart;
 ok(!-e $file, 'the file is removed when it was read');
@@ -189,8 +190,8 @@ ok(!-e $node->backup_dir . '/backup/pg_stat/pg_hone_slow_log.stat', 'a base back
 my $standby = PostgreSQL::Test::Cluster->new('standby');
 $standby->init_from_backup($node, 'backup', has_streaming => 1);
 $standby->start;
-is($standby->safe_psql('postgres', "$quiet SELECT entries FROM hone.slow_queries_info"), 0, 'and loads nothing');
-$standby->safe_psql('postgres', q{SELECT pg_sleep(0.03) AS on_standby});
+is($standby->safe_psql('postgres', "SELECT entries FROM hone.slow_queries_info"), 0, 'and loads nothing');
+$standby->safe_psql('postgres', "$log_on SELECT pg_sleep(0.03) AS on_standby");
 # what the primary stores later has higher ids
 $node->restart;
 run_slow('later');
@@ -198,10 +199,10 @@ ask($collect);
 $node->wait_for_catchup($standby);
 $standby->restart;
 my $on_standby = q{SELECT count(*) FROM hone.slow_queries WHERE query LIKE '%on_standby'};
-is($standby->safe_psql('postgres', "$quiet $on_standby"), 1, 'a standby\'s entries outlive a restart');
+is($standby->safe_psql('postgres', $on_standby), 1, 'a standby\'s entries outlive a restart');
 $node->stop('fast');
 $standby->promote;
-is($standby->safe_psql('postgres', "$quiet SELECT hone.collect_slow_queries() >= 1;
+is($standby->safe_psql('postgres', "SELECT hone.collect_slow_queries() >= 1;
 SELECT count(*) FROM hone.slow_query_store WHERE query LIKE '%on_standby'"), "t\n1", 'and are stored once it is promoted');
 $standby->stop;
 
@@ -215,7 +216,7 @@ pg_hone.slow_log_entries = 1000
 $node->start;
 for my $round (1 .. 3)
 {
-	$node->safe_psql('postgres', qq{DO \$\$ BEGIN FOR i IN 1..200 LOOP
+	$node->safe_psql('postgres', qq{$log_on DO \$\$ BEGIN FOR i IN 1..200 LOOP
 EXECUTE 'SELECT ''' || repeat(md5(i::text || 'r$round'), 100) || ''' AS large_$round'; END LOOP; END \$\$});
 	ask($collect);
 	my $bytes = ask('SELECT sum(octet_length(query)) FROM hone.slow_query_store');
