@@ -17,7 +17,7 @@ GRANT EXECUTE ON FUNCTION hone.histogram_quantile(bytea, float8),
 GRANT SELECT ON hone.query_rollup TO PUBLIC;
 
 -- slowlog
-GRANT EXECUTE ON FUNCTION hone.slow_queries_memory(bigint),
+GRANT EXECUTE ON FUNCTION hone.slow_queries_memory(bigint, bool),
     hone.slow_queries_info_row() TO PUBLIC;
 GRANT SELECT ON hone.slow_queries, hone.slow_queries_info TO PUBLIC;
 

@@ -123,6 +123,12 @@ typedef struct HoneExecution
 	 * completed; NULL for utility statements and failures. Read only.
 	 */
 	QueryDesc  *query_desc;
+
+	/*
+	 * Of one that failed: what hone_slowlog_after_start() returned, or NULL if
+	 * it was not asked. Not of utility statements.
+	 */
+	const char *early_plan;
 } HoneExecution;
 
 /*

@@ -12,8 +12,13 @@
  * Locks: DSA takes its own LWLocks for a moment in each allocation. A caller
  * may hold one of ours meanwhile; DSA never calls back.
  *
+ * The postmaster maps the arena, and its children inherit the mapping: no
+ * process has to allocate anything for it, not even while an error is being
+ * caught.
+ *
  * After a crash the postmaster runs the startup hook again with found =
- * false, and everything starts empty.
+ * false, and everything starts empty. A part that wants to outlive a clean restart
+ * saves itself when the postmaster exits and loads itself when it starts.
  */
 #include "postgres.h"
 
@@ -27,6 +32,7 @@
 #include "base/shmem.h"
 
 #define MAX_PARTS 16
+#define MAX_RESTARTS 4
 
 typedef struct HoneShmemControl
 {
@@ -36,6 +42,13 @@ typedef struct HoneShmemControl
 
 static const HoneShmemPart *parts[MAX_PARTS];
 static int	nparts = 0;
+
+static struct
+{
+	void		(*load) (void);
+	void		(*save) (void);
+}			restarts[MAX_RESTARTS];
+static int	nrestarts = 0;
 
 static HoneShmemControl *control = NULL;
 static void *arena_place = NULL;
@@ -76,6 +89,24 @@ create_arena(void)
 	dsa_detach(area);
 }
 
+/* In the postmaster, when all other processes are gone. */
+static void
+save_parts(int code, Datum arg pg_attribute_unused())
+{
+	if (code != 0)
+		return;
+	for (int i = 0; i < nrestarts; i++)
+		restarts[i].save();
+}
+
+static void
+load_parts(void)
+{
+	for (int i = 0; i < nrestarts; i++)
+		restarts[i].load();
+	on_shmem_exit(save_parts, (Datum) 0);
+}
+
 static void
 shmem_startup(void)
 {
@@ -85,6 +116,8 @@ shmem_startup(void)
 		prev_shmem_startup();
 
 	/* Also run again after a crash: forget the old mapping. */
+	if (arena != NULL)
+		dsa_detach(arena);
 	arena = NULL;
 
 	LWLockAcquire(AddinShmemInitLock, LW_EXCLUSIVE);
@@ -109,6 +142,10 @@ shmem_startup(void)
 	}
 
 	LWLockRelease(AddinShmemInitLock);
+
+	(void) hone_arena();
+	if (!IsUnderPostmaster)
+		load_parts();
 }
 
 void
@@ -140,6 +177,18 @@ hone_shmem_register(const HoneShmemPart *part)
 	if (nparts >= MAX_PARTS)
 		elog(ERROR, "too many shared memory parts");
 	parts[nparts++] = part;
+}
+
+void
+hone_shmem_at_restart(void (*load) (void), void (*save) (void))
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	if (nrestarts >= MAX_RESTARTS)
+		elog(ERROR, "too many modules to save");
+	restarts[nrestarts].load = load;
+	restarts[nrestarts].save = save;
+	nrestarts++;
 }
 
 bool

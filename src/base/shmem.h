@@ -29,6 +29,15 @@ typedef struct HoneShmemPart
 extern void hone_shmem_init(void);
 extern void hone_shmem_register(const HoneShmemPart *part);
 
+/*
+ * What a module does to have its memory outlive a clean restart. Both are called
+ * in the postmaster, while no other process uses the memory, and may use the
+ * arena: load after every part was initialised, save when the server has
+ * shut down without a crash (it may still have been an immediate shutdown).
+ * Neither may raise an error: the server would not start.
+ */
+extern void hone_shmem_at_restart(void (*load) (void), void (*save) (void));
+
 /* True in a process of a server that preloaded the library. */
 extern bool hone_shmem_ready(void);
 
@@ -43,8 +52,6 @@ extern void hone_shmem_init_lock(LWLock *lock);
  * bytes, reserved at start, never growing. Allocate with
  * hone_arena_alloc, which returns InvalidDsaPointer when it is full (count
  * that as a loss and go on). NULL when the library was not preloaded.
- * The first call in a process allocates a little private memory and may
- * raise an error; later calls do not.
  */
 extern dsa_area *hone_arena(void);
 extern dsa_pointer hone_arena_alloc(Size size);

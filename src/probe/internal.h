@@ -116,8 +116,14 @@ typedef struct HoneProbe
 	 */
 	const char *unsafe_text;
 
-	/* The execution being started at level 0, until it has a frame. */
+	/* The execution being started at level 0. */
 	const QueryDesc *starting;
+
+	/*
+	 * A plan that was printed at the start of an execution, which waits for it
+	 * to run. NULL unless that is what was started last.
+	 */
+	const char *early_plan;
 
 	/* Is what the hooks themselves take being measured for this statement? */
 	bool		own_clock;

@@ -158,7 +158,7 @@ hand_over(const HoneExecution *execution)
 	if (unlikely(first) && execution->outcome == HONE_COMPLETED)
 		hone_jobs_mark_database(MyDatabaseId);
 	if (hone_slowlog_wants(execution->exec_ns) ||
-		execution->outcome == HONE_CANCELLED)
+		execution->outcome != HONE_COMPLETED)
 		hone_slowlog_keep(execution);
 }
 
@@ -198,12 +198,9 @@ start_guarded(QueryDesc *query_desc, int eflags)
 	PG_END_TRY();
 }
 
-/*
- * At level 0 the log hook finds out about an error, and about whose it is.
- * What is started and never runs (EXPLAIN, a cursor never read) does not count.
- */
-static void
-probe_ExecutorStart(QueryDesc *query_desc, int eflags)
+/* At level 0 the log hook finds out about an error, and about whose it is. */
+static inline void
+start(QueryDesc *query_desc, int eflags)
 {
 	if (likely(hone_probe.nesting == 0))
 	{
@@ -211,10 +208,40 @@ probe_ExecutorStart(QueryDesc *query_desc, int eflags)
 		call_ExecutorStart(query_desc, eflags);
 		hone_probe.starting = NULL;
 	}
-	else if (query_desc->plannedstmt->queryId != 0 && hone_probe_tracking())
-		start_guarded(query_desc, eflags);
 	else
+		start_guarded(query_desc, eflags);
+}
+
+/* The slow log knows this query and may want to look at it more closely. */
+static pg_noinline void
+start_expected(QueryDesc *query_desc, int eflags, uint64 queryid)
+{
+	HoneQueryKey key;
+	bool		early;
+
+	hone_probe_fill_key(&key, queryid);
+	early = hone_slowlog_before_start(query_desc, &key);
+	start(query_desc, eflags);
+	if (early)
+		hone_probe.early_plan = hone_slowlog_after_start(query_desc);
+}
+
+/* What is started and never runs (EXPLAIN, a cursor never read) does not count. */
+static void
+probe_ExecutorStart(QueryDesc *query_desc, int eflags)
+{
+	uint64		queryid = (uint64) query_desc->plannedstmt->queryId;
+
+	hone_probe.early_plan = NULL;
+	if (queryid == 0 || !hone_probe_tracking())
+	{
 		call_ExecutorStart(query_desc, eflags);
+		return;
+	}
+	if (unlikely(hone_slowlog_expects(queryid)) && !(eflags & EXEC_FLAG_EXPLAIN_ONLY))
+		start_expected(query_desc, eflags, queryid);
+	else
+		start(query_desc, eflags);
 }
 
 /*
@@ -279,6 +306,8 @@ begin_execution(QueryDesc *query_desc)
 	execution->top_queryid = hone_probe_top_queryid();
 	execution->text_is_safe = hone_probe_text_is_safe(query_desc->sourceText);
 	take_planning(execution, query_desc);
+	execution->early_plan = hone_probe.early_plan;
+	hone_probe.early_plan = NULL;
 
 	frame->below = hone_probe.frames;
 	hone_probe.frames = frame;
@@ -363,7 +392,9 @@ hone_probe_fail_frame(HoneFrame *frame, int sqlerrcode)
 	end_stretch_elsewhere(frame);
 	if (!IsParallelWorker())
 	{
-		if (sqlerrcode != 0)
+		if (sqlerrcode == 0)
+			execution->early_plan = NULL;
+		else
 		{
 			execution->params = query_desc->params;
 			hone_probe_set_text(execution, query_desc->sourceText,

@@ -1,6 +1,7 @@
 /*
  * plan.h
- *	  The plan of a statement that has just run. Private to slowlog.
+ *	  The plan of a statement that is running or has just run. Private to
+ *	  slowlog.
  */
 #ifndef HONE_SLOWLOG_PLAN_H
 #define HONE_SLOWLOG_PLAN_H
@@ -8,10 +9,14 @@
 #include "executor/execdesc.h"
 
 /*
- * EXPLAIN (FORMAT JSON) of an execution whose state is still there, with the
- * planner's estimates; NULL when it can not be had. Lives in the
- * execution's own memory. Raises no error.
+ * EXPLAIN (FORMAT JSON) of an execution whose state is there, with the
+ * planner's estimates, and once it has run also with the rows that were counted,
+ * if they were; NULL when it can not be had. Lives in the execution's own
+ * memory. Raises no error.
  */
-extern char *hone_slow_plan(QueryDesc *query_desc);
+extern char *hone_slow_plan(QueryDesc *query_desc, bool has_run);
+
+/* May an execution of this plan be instrumented, and its plan be printed? */
+extern bool hone_slow_plan_is_plain(const PlannedStmt *stmt);
 
 #endif							/* HONE_SLOWLOG_PLAN_H */

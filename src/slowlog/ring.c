@@ -9,8 +9,14 @@
  *
  * Ids come from a counter that starts at the clock's microseconds when the
  * server starts, and so do not repeat over restarts: nobody logs a million
- * entries a second for long. An id is given out and its entry made visible under
- * one lock, so all entries up to the highest id are complete.
+ * entries a second for long. After a clean shutdown it goes on where it was, with
+ * the entries that were there (save.c). An id is given out and its entry made
+ * visible under one lock, so all entries up to the highest id are complete.
+ *
+ * An entry is marked when the collector's transaction that stored it has
+ * committed, so that it is stored once, and so that what is overwritten before
+ * can be counted. Ids in the table say nothing of that: after a failover the
+ * table has those that the former primary gave out.
  *
  * Locks: one LWLock for places, counter and rate limits. Entries are rare (slow
  * statements, after the rate limit), and are built before it is taken; under it
@@ -29,6 +35,7 @@
 
 #include "base/shmem.h"
 #include "slowlog/ring.h"
+#include "slowlog/save.h"
 
 #define SHORT_TEXT 1024
 
@@ -97,6 +104,7 @@ hone_slow_ring_init(void)
 							0,
 							NULL, NULL, NULL);
 	hone_shmem_register(&ring_part);
+	hone_shmem_at_restart(hone_slow_load, hone_slow_save);
 }
 
 bool
@@ -112,17 +120,35 @@ arena_share(void)
 	return hone_arena_size() / 3;
 }
 
+/* A query id is a hash already. */
+static inline uint64
+rate_key(uint64 queryid, Oid dbid)
+{
+	return queryid ^ (dbid * UINT64CONST(0x9E3779B97F4A7C15));
+}
+
 static RateSlot *
-find_rate(uint64 key, int64 minute)
+look_up_rate(uint64 key, int64 minute)
 {
 	RateSlot   *set = ring->rates[key % RATE_SETS];
-	RateSlot   *victim = &set[0];
 
 	for (int i = 0; i < RATE_WAYS; i++)
 	{
 		if (set[i].key == key && set[i].minute == minute)
 			return &set[i];
 	}
+	return NULL;
+}
+
+static RateSlot *
+find_rate(uint64 key, int64 minute)
+{
+	RateSlot   *set = ring->rates[key % RATE_SETS];
+	RateSlot   *victim = look_up_rate(key, minute);
+
+	if (victim != NULL)
+		return victim;
+	victim = &set[0];
 	for (int i = 0; i < RATE_WAYS; i++)
 	{
 		if (set[i].key == key || set[i].minute != minute)
@@ -142,15 +168,13 @@ find_rate(uint64 key, int64 minute)
 bool
 hone_slow_ring_admit(uint64 queryid, Oid dbid, TimestampTz now, int limit)
 {
-	/* A query id is a hash already. */
-	uint64		key = queryid ^ (dbid * UINT64CONST(0x9E3779B97F4A7C15));
 	RateSlot   *slot;
 	bool		admitted;
 
 	if (limit <= 0)
 		return true;
 	LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
-	slot = find_rate(key, now / RATE_WINDOW_US);
+	slot = find_rate(rate_key(queryid, dbid), now / RATE_WINDOW_US);
 	admitted = slot->count < limit;
 	if (admitted)
 		slot->count++;
@@ -160,8 +184,23 @@ hone_slow_ring_admit(uint64 queryid, Oid dbid, TimestampTz now, int limit)
 	return admitted;
 }
 
-static inline Size
-block_size(const HoneSlowEntry *entry)
+bool
+hone_slow_ring_would_admit(uint64 queryid, Oid dbid, TimestampTz now, int limit)
+{
+	RateSlot   *slot;
+	bool		admitted;
+
+	if (limit <= 0)
+		return true;
+	LWLockAcquire(&ring->lock, LW_SHARED);
+	slot = look_up_rate(rate_key(queryid, dbid), now / RATE_WINDOW_US);
+	admitted = slot == NULL || slot->count < limit;
+	LWLockRelease(&ring->lock);
+	return admitted;
+}
+
+Size
+hone_slow_ring_block_size(const HoneSlowEntry *entry)
 {
 	return (Size) entry->params_len + entry->text_len + entry->plan_len;
 }
@@ -176,10 +215,12 @@ drop_oldest(void)
 	{
 		hone_arena_free(place->block);
 		if (DsaPointerIsValid(place->block))
-			ring->used_bytes -= block_size(place);
+			ring->used_bytes -= hone_slow_ring_block_size(place);
 		place->id = 0;
 		place->block = InvalidDsaPointer;
 		ring->counters.overwritten++;
+		if (!place->stored)
+			ring->counters.overwritten_unstored++;
 		ring->counters.entries--;
 	}
 	ring->oldest_id++;
@@ -218,9 +259,9 @@ add_block(HoneSlowEntry *entry, const HoneParams *params, const char *text,
 {
 	char	   *to;
 
-	if (block_size(entry) == 0)
+	if (hone_slow_ring_block_size(entry) == 0)
 		return true;
-	entry->block = make_room(block_size(entry));
+	entry->block = make_room(hone_slow_ring_block_size(entry));
 	if (!DsaPointerIsValid(entry->block))
 	{
 		if (entry->plan_len > 0)
@@ -258,7 +299,7 @@ hone_slow_ring_add(HoneSlowEntry *entry, const HoneParams *params,
 			drop_oldest();
 		entry->id = ring->next_id++;
 		ring->places[entry->id % ring->nplaces] = *entry;
-		ring->used_bytes += block_size(entry);
+		ring->used_bytes += hone_slow_ring_block_size(entry);
 		ring->counters.captured++;
 		ring->counters.entries++;
 	}
@@ -296,7 +337,7 @@ hone_slow_ring_range(uint64 *lowest, uint64 *highest)
 }
 
 bool
-hone_slow_ring_copy(uint64 id, Oid dbid, bool with_block, HoneSlowCopy *copy)
+hone_slow_ring_copy(uint64 id, Oid dbid, bool only_unstored, HoneSlowCopy *copy)
 {
 	HoneSlowEntry *place = &ring->places[id % ring->nplaces];
 	bool		found;
@@ -307,14 +348,15 @@ hone_slow_ring_copy(uint64 id, Oid dbid, bool with_block, HoneSlowCopy *copy)
 	 * the failing statement.
 	 */
 	LWLockAcquire(&ring->lock, LW_SHARED);
-	found = place->id == id && place->dbid == dbid;
+	found = place->id == id && place->dbid == dbid &&
+		!(only_unstored && place->stored);
 	if (found)
 	{
-		Size		size = block_size(place);
+		Size		size = hone_slow_ring_block_size(place);
 
 		copy->entry = *place;
 		copy->block = NULL;
-		if (with_block && size > 0)
+		if (size > 0)
 		{
 			copy->block = palloc_extended(size, MCXT_ALLOC_NO_OOM | MCXT_ALLOC_HUGE);
 			if (copy->block != NULL)
@@ -330,4 +372,84 @@ hone_slow_ring_copy(uint64 id, Oid dbid, bool with_block, HoneSlowCopy *copy)
 				 errmsg("out of memory"),
 				 errdetail("Failed to copy an entry of the slow log.")));
 	return found;
+}
+
+void
+hone_slow_ring_mark_stored(Oid dbid, uint64 highest)
+{
+	LWLockAcquire(&ring->lock, LW_EXCLUSIVE);
+	highest = Min(highest, ring->next_id - 1);
+
+	/* What is below one that was stored earlier was stored then. */
+	for (uint64 id = highest; id >= ring->oldest_id; id--)
+	{
+		HoneSlowEntry *place = &ring->places[id % ring->nplaces];
+
+		if (place->id != id || place->dbid != dbid)
+			continue;
+		if (place->stored)
+			break;
+		place->stored = true;
+	}
+	LWLockRelease(&ring->lock);
+}
+
+/*
+ * ------------------------------------------------------------------
+ * Across a restart: the postmaster is alone, so no locks are needed
+ * ------------------------------------------------------------------
+ */
+
+const HoneSlowEntry *
+hone_slow_ring_peek(uint64 id, const char **block)
+{
+	const HoneSlowEntry *place = &ring->places[id % ring->nplaces];
+
+	if (place->id != id)
+		return NULL;
+	*block = DsaPointerIsValid(place->block) ? hone_arena_address(place->block) : NULL;
+	return place;
+}
+
+void
+hone_slow_ring_resume(uint64 next_id)
+{
+	ring->next_id = next_id;
+	ring->oldest_id = next_id;
+}
+
+bool
+hone_slow_ring_put_back(const HoneSlowEntry *entry, const char *block)
+{
+	Size		size = hone_slow_ring_block_size(entry);
+	HoneSlowEntry *place = &ring->places[entry->id % ring->nplaces];
+	dsa_pointer to = InvalidDsaPointer;
+
+	/* Older than all there are, and in reach of the ring. */
+	if (entry->id >= ring->oldest_id ||
+		ring->next_id - entry->id > (uint64) ring->nplaces)
+		return false;
+	if (size > 0)
+	{
+		if (ring->used_bytes + size > arena_share())
+			return false;
+		to = hone_arena_alloc(size);
+		if (!DsaPointerIsValid(to))
+			return false;
+		memcpy(hone_arena_address(to), block, size);
+	}
+	*place = *entry;
+	place->block = to;
+	ring->used_bytes += size;
+	ring->oldest_id = entry->id;
+	ring->counters.entries++;
+	return true;
+}
+
+void
+hone_slow_ring_count_unrestored(const HoneSlowEntry *entry)
+{
+	ring->counters.overwritten++;
+	if (!entry->stored)
+		ring->counters.overwritten_unstored++;
 }

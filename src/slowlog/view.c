@@ -5,9 +5,14 @@
  * Reads one entry at a time, so that nobody who adds one waits for more than a
  * copy. Texts, values and plans of roles whose statements the reader may not
  * see are left out here, not in SQL, so the function can be called by anybody.
+ *
+ * The collector says what it has stored. That is true only when its transaction
+ * commits, so until then it is kept in this process, and forgotten if the
+ * transaction, or the savepoint in which it was said, is rolled back.
  */
 #include "postgres.h"
 
+#include "access/xact.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "libpq/pqformat.h"
@@ -25,9 +30,10 @@
 
 PG_FUNCTION_INFO_V1(hone_slow_queries_memory);
 PG_FUNCTION_INFO_V1(hone_slow_queries_info);
+PG_FUNCTION_INFO_V1(hone_slow_queries_stored);
 
-#define SLOW_COLUMNS 17
-#define INFO_COLUMNS 7
+#define SLOW_COLUMNS 25
+#define INFO_COLUMNS 8
 
 static const char *
 outcome_name(HoneOutcome outcome)
@@ -92,16 +98,35 @@ put_entry(const HoneSlowCopy *copy, bool visible, ReturnSetInfo *rsinfo)
 		nulls[i++] = true;
 	else
 		values[i++] = CStringGetTextDatum(unpack_sql_state(entry->sqlerrcode));
+	values[i++] = BoolGetDatum(entry->toplevel);
+	if (entry->top_queryid == 0)
+		nulls[i++] = true;
+	else
+		values[i++] = Int64GetDatum((int64) entry->top_queryid);
+	values[i++] = CStringGetTextDatum(GetCommandTagName(entry->command));
+	if (entry->plan_kind == HONE_PLAN_UNKNOWN)
+		nulls[i++] = true;
+	else
+		values[i++] = CStringGetTextDatum(entry->plan_kind == HONE_PLAN_GENERIC
+										  ? "generic" : "custom");
+	values[i++] = Float8GetDatum(entry->jit_ns / 1e6);
+	values[i++] = Float8GetDatum(entry->usage.read_ns / 1e6);
+	values[i++] = Int64GetDatum(entry->usage.temp_blks_read);
+	values[i++] = Int64GetDatum(entry->usage.wal_bytes);
 	Assert(i == SLOW_COLUMNS);
 
 	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
-/* hone.slow_queries_memory(after_id): this database's entries with a higher id. */
+/*
+ * hone.slow_queries_memory(after_id, only_unstored): this database's entries
+ * with a higher id, or of these what the collector has not stored yet.
+ */
 Datum
 hone_slow_queries_memory(PG_FUNCTION_ARGS)
 {
 	uint64		after_id = (uint64) Max(PG_GETARG_INT64(0), 0);
+	bool		only_unstored = PG_GETARG_BOOL(1);
 	uint64		lowest;
 	uint64		highest;
 	MemoryContext row_context;
@@ -121,7 +146,7 @@ hone_slow_queries_memory(PG_FUNCTION_ARGS)
 
 		CHECK_FOR_INTERRUPTS();
 		MemoryContextReset(row_context);
-		if (hone_slow_ring_copy(id, MyDatabaseId, true, &copy))
+		if (hone_slow_ring_copy(id, MyDatabaseId, only_unstored, &copy))
 			put_entry(&copy, hone_may_see_role(copy.entry.userid),
 					  (ReturnSetInfo *) fcinfo->resultinfo);
 	}
@@ -151,5 +176,60 @@ hone_slow_queries_info(PG_FUNCTION_ARGS)
 	values[i++] = Int64GetDatum((int64) counters.lost);
 	values[i++] = Int64GetDatum((int64) counters.plans_lost);
 	values[i++] = Int64GetDatum((int64) counters.memory_bytes);
+	values[i++] = Int64GetDatum((int64) counters.overwritten_unstored);
 	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(desc, values, nulls)));
+}
+
+/*
+ * ------------------------------------------------------------------
+ * What the collector has stored
+ * ------------------------------------------------------------------
+ */
+
+static uint64 stored_highest = 0;	/* 0: nothing */
+static SubTransactionId stored_subxact;
+
+static void
+mark_at_commit(XactEvent event, void *arg pg_attribute_unused())
+{
+	if (stored_highest != 0 && event == XACT_EVENT_COMMIT)
+		hone_slow_ring_mark_stored(MyDatabaseId, stored_highest);
+	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
+		event == XACT_EVENT_PREPARE)
+		stored_highest = 0;
+}
+
+/* A savepoint's fate is that of the one around it. */
+static void
+forget_at_subxact_end(SubXactEvent event, SubTransactionId subxact,
+					  SubTransactionId parent, void *arg pg_attribute_unused())
+{
+	if (stored_highest == 0 || stored_subxact != subxact)
+		return;
+	if (event == SUBXACT_EVENT_ABORT_SUB)
+		stored_highest = 0;
+	else if (event == SUBXACT_EVENT_COMMIT_SUB)
+		stored_subxact = parent;
+}
+
+/* hone.slow_queries_stored(highest_id): entries up to this one are in the table. */
+Datum
+hone_slow_queries_stored(PG_FUNCTION_ARGS)
+{
+	static bool registered = false;
+	int64		highest = PG_GETARG_INT64(0);
+
+	hone_shmem_require();
+	if (!registered)
+	{
+		RegisterXactCallback(mark_at_commit, NULL);
+		RegisterSubXactCallback(forget_at_subxact_end, NULL);
+		registered = true;
+	}
+	if (highest > 0)
+	{
+		stored_highest = (uint64) highest;
+		stored_subxact = GetCurrentSubTransactionId();
+	}
+	PG_RETURN_VOID();
 }

@@ -58,6 +58,9 @@ SELECT hone.collect_step('reset_query_stats')|22023|there is no step "reset_quer
 SELECT hone.collect_step(NULL)|\N|1
 SELECT hone.note_step(NULL, now(), NULL)|23502|null value in column "step" of relation "collector_store" violates not-null constraint
 SELECT * FROM hone.slow_queries_memory(NULL)|\N|0
+SELECT * FROM hone.slow_queries_memory(0, NULL)|\N|0
+SELECT hone.slow_queries_stored(NULL)|\N|1
+SELECT hone.slow_queries_stored(-1)|\N|1
 SELECT * FROM hone.workload_memory(NULL, true)|\N|0
 SELECT * FROM hone.workload_memory(0, NULL)|\N|0
 SELECT * FROM hone.what_if(NULL, '{}')|22004|"statement" must not be null

@@ -13,7 +13,8 @@ INSERT INTO wanted VALUES
 ('query_stats_info', '{entries,evictions,error_entries,error_evictions,table_entries,table_evictions,nested_entries,nested_evictions,latency_entries,latency_evictions}'),
 ('query_rollup', '{period,bucket_start,username,queryid,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,max_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes}'),
 ('self_account', '{preloaded,enabled,durable,note,fixed_memory_bytes,arena_bytes,entries,evictions,rounds,launcher_cpu_ms,collector_cpu_ms}'),
-('slow_queries', '{id,logged_at,username,datname,application_name,client_addr,queryid,query,parameters,duration_ms,plan_ms,rows,plan,shared_blks_hit,shared_blks_read,temp_blks_written,outcome,sqlstate}'),
+('slow_queries', '{id,logged_at,username,datname,application_name,client_addr,queryid,query,parameters,duration_ms,plan_ms,rows,plan,shared_blks_hit,shared_blks_read,temp_blks_written,outcome,sqlstate,toplevel,top_queryid,command,plan_kind,jit_ms,blk_read_ms,temp_blks_read,wal_bytes}'),
+('slow_queries_info', '{entries,captured,overwritten,overwritten_unstored,rate_limited,lost,plans_lost}'),
 ('workload', '{queryid,username,query,calls,weight,samples,tables}'),
 ('workload_samples', '{queryid,query,parameters,duration_ms,captured_at}'),
 ('recommendations', '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason}'),
@@ -59,7 +60,7 @@ CREATE TEMP TABLE wanted_setting (name text, boot_val text);
 INSERT INTO wanted_setting VALUES
 ('enabled', 'on'), ('track', NULL), ('max_queries', NULL), ('slow_query_ms', '100'),
 ('slow_plan_ms', '1000'), ('slow_query_rate_limit', NULL), ('capture_parameters', NULL),
-('retention', NULL);
+('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256');
 
 SELECT plan((SELECT count(*) FROM wanted)::int + 2 * (SELECT count(*) FROM wanted_function)::int
             + (SELECT count(*) FROM wanted_setting)::int + 3);
