@@ -392,12 +392,14 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	const char *text = pstate->p_sourcetext;
 	int			location = query->stmt_location;
 	int			len = query->stmt_len;
+	bool		named = pstate->p_post_columnref_hook != NULL ||
+		pstate->p_pre_columnref_hook != NULL;
 	HoneQueryKey key;
 
 	if (prev_post_parse_analyze)
 		prev_post_parse_analyze(pstate, query, jstate);
 
-	if (!tracking() || query->utilityStmt != NULL || text == NULL || text == unsafe_text)
+	if (!tracking() || query->utilityStmt != NULL || text == NULL)
 		return;
 	if (query->queryId == 0)
 	{
@@ -406,14 +408,16 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 		if (query->queryId == 0)
 			return;
 	}
-	fill_key(&key, (uint64) query->queryId);
+	fill_key(&key, hone_stats_identify(query, text));
+	if (text == unsafe_text || (!named && hone_stats_text_known(&key)))
+		return;
 	text = CleanQuerytext(text, &location, &len);
 	if (!begins_statement(text))
 		return;
-	hone_stats_remember_text(&key, text, len, location, jstate);
+	hone_stats_remember_query(&key, query, pstate->p_sourcetext, text, len, location, jstate);
 
 	/* In a function, parameters have names. */
-	if (pstate->p_post_columnref_hook != NULL || pstate->p_pre_columnref_hook != NULL)
+	if (named)
 		hone_workload_learn(key.queryid, query, text, len, location);
 }
 
@@ -438,7 +442,7 @@ probe_planner(Query *parse, const char *query_string, int cursor_options,
 	if (!tracking() || parse->queryId == 0)
 		return call_planner(parse, query_string, cursor_options, bound_params);
 
-	fill_key(&key, (uint64) parse->queryId);
+	fill_key(&key, hone_stats_identity((uint64) parse->queryId));
 	start = hone_now_ns();
 	nesting++;
 	PG_TRY();
@@ -479,8 +483,8 @@ probe_ExecutorStart(QueryDesc *query_desc, int eflags)
 	frame = push_frame(query_desc);
 	if (frame == NULL)
 		return;
-	fill_key(&frame->key, queryid);
-	if (planned_queryid == queryid)
+	fill_key(&frame->key, hone_stats_identity(queryid));
+	if (planned_queryid == frame->key.queryid)
 		frame->plan_ns = planned_ns;
 	planned_queryid = 0;
 }
