@@ -331,7 +331,12 @@ mix_node(Shape *shape, const Node *node)
 			mix(shape, ((const BoolExpr *) node)->boolop);
 			return true;
 		case T_RowCompareExpr:
-			mix(shape, ((const RowCompareExpr *) node)->rctype);
+			{
+				ListCell   *cell;
+
+				foreach(cell, ((const RowCompareExpr *) node)->opnos)
+					mix(shape, lfirst_oid(cell));
+			}
 			return true;
 		case T_RelabelType:
 			mix(shape, ((const RelabelType *) node)->resulttype);
