@@ -15,8 +15,9 @@
  * written than will be kept, so that a long text costs no more than its lists.
  *
  * A constant never stays: if a place is not where a token begins (the text was
- * scanned under other settings than now), there is no result. Without a jumble,
- * for a text that comes without its query, every literal is replaced.
+ * scanned under other settings than now), there is no result. Strings that the
+ * jumble does not know are replaced as well, and without a jumble, for a text
+ * that comes without its query, every literal is.
  *
  * No error leaves this file: one raised by the scanner, or for want of memory,
  * is dropped, and there is no result. It holds no lock and nothing but memory.
@@ -140,9 +141,8 @@ is_digit(char ch)
 	return ch >= '0' && ch <= '9';
 }
 
-/* For a text of which nothing else is known. */
 static bool
-token_is_literal(const Normaliser *n)
+token_is_string(const Normaliser *n)
 {
 	const char *token = n->text + n->start;
 
@@ -152,8 +152,6 @@ token_is_literal(const Normaliser *n)
 			return true;
 		case '$':
 			return !is_digit(token[1]);
-		case '.':
-			return is_digit(token[1]);
 		case 'u':
 		case 'U':
 			return token_is_unicode_string(n);
@@ -163,12 +161,18 @@ token_is_literal(const Normaliser *n)
 		case 'X':
 		case 'e':
 		case 'E':
-		case 'n':
-		case 'N':
 			return n->end - n->start > 1 && token[1] == '\'';
 		default:
-			return is_digit(token[0]);
+			return false;
 	}
+}
+
+static bool
+token_is_number(const Normaliser *n)
+{
+	const char *token = n->text + n->start;
+
+	return is_digit(token[0]) || (token[0] == '.' && is_digit(token[1]));
 }
 
 /*
@@ -244,19 +248,24 @@ replace_constant(Normaliser *n)
 	write_symbol(n, start, n->end);
 }
 
+/*
+ * The core does not jumble everything: two window functions may share a window,
+ * whose constants are then known in one place only. Strings are constants in any
+ * case; numbers may be something else (ORDER BY 1, numeric(10, 2)).
+ */
+static bool
+is_unknown_constant(const Normaliser *n)
+{
+	return n->cut_depth == 0 && n->start >= n->copied &&
+		(token_is_string(n) || (n->constants == NULL && token_is_number(n)));
+}
+
 /* The constants up to this token; true if it has been dealt with. */
 static bool
 look_for_constants(Normaliser *n)
 {
 	bool		found = false;
 
-	if (n->constants == NULL)
-	{
-		if (n->cut_depth > 0 || n->start < n->copied || !token_is_literal(n))
-			return false;
-		replace_constant(n);
-		return true;
-	}
 	for (; n->constant < n->nconstants; n->constant++)
 	{
 		const LocationLen *constant = &n->constants[n->constant];
@@ -282,6 +291,11 @@ look_for_constants(Normaliser *n)
 			replace_constant(n);
 			found = true;
 		}
+	}
+	if (!found && is_unknown_constant(n))
+	{
+		replace_constant(n);
+		found = true;
 	}
 	return found;
 }
