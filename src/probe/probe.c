@@ -408,7 +408,7 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 		if (query->queryId == 0)
 			return;
 	}
-	fill_key(&key, hone_stats_identify(query, text));
+	fill_key(&key, hone_stats_identify(query, (uint64) query->queryId, text));
 	if (text == unsafe_text || (!named && hone_stats_text_known(&key)))
 		return;
 	text = CleanQuerytext(text, &location, &len);

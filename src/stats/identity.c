@@ -72,9 +72,6 @@ static IdentityMap *map = NULL;
 
 HoneIdentity hone_stats_identities[HONE_IDENTITIES];
 
-/* Which of them come from an analysis of ours, and need no further. */
-static bool analysed[HONE_IDENTITIES];
-
 static bool merge_temporary_tables = true;
 
 static Size
@@ -87,7 +84,6 @@ static void
 forget_identities(void)
 {
 	memset(hone_stats_identities, 0, sizeof(hone_stats_identities));
-	memset(analysed, 0, sizeof(analysed));
 }
 
 static void
@@ -203,7 +199,7 @@ hone_stats_look_up_identity(uint64 core)
 
 	local->core = core;
 	local->own = own != 0 ? own : core;
-	analysed[core % HONE_IDENTITIES] = false;
+	local->analysed = false;
 	return local->own;
 }
 
@@ -297,20 +293,13 @@ jumble_folded(Query *query, const char *source, HoneFolds *folds)
 	return own != 0 ? own : 1;
 }
 
-/*
- * Our id of a query that has just been analysed. A query that this backend has
- * analysed before costs a comparison.
- */
+/* Our id of a query that this backend has not analysed before, or long ago. */
 uint64
-hone_stats_identify(Query *query, const char *source)
+hone_stats_identify_anew(Query *query, uint64 core, const char *source)
 {
-	uint64		core = (uint64) query->queryId;
-	int			place = (int) (core % HONE_IDENTITIES);
+	HoneIdentity *local = &hone_stats_identities[core % HONE_IDENTITIES];
 	HoneFolds	folds;
 	uint64		own = core;
-
-	if (likely(hone_stats_identities[place].core == core && analysed[place]))
-		return hone_stats_identities[place].own;
 
 	hone_stats_find_folds(query, source, merge_temporary_tables, &folds);
 	if (folds.nedits > 0)
@@ -318,9 +307,9 @@ hone_stats_identify(Query *query, const char *source)
 	hone_stats_free_folds(&folds);
 
 	map_identity(core, own);
-	hone_stats_identities[place].core = core;
-	hone_stats_identities[place].own = own;
-	analysed[place] = true;
+	local->core = core;
+	local->own = own;
+	local->analysed = true;
 	return own;
 }
 

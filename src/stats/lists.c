@@ -282,7 +282,8 @@ is_constant_list(const List *elements, int depth)
 
 	foreach(cell, elements)
 	{
-		if (!is_constant(lfirst(cell), depth))
+		/* Long lists are of plain literals: don't pay a call for each. */
+		if (!IsA(lfirst(cell), Const) && !is_constant(lfirst(cell), depth))
 			return false;
 	}
 	return true;
@@ -404,13 +405,21 @@ shape_walker(Node *node, void *context)
 
 /* 0: there is something in it that we don't compare. */
 static uint64
-shape_of(Node *node)
+shape_of_expression(Node *node)
 {
 	Shape		shape = {0, 0};
 
+	if (is_constant(node, MAX_SHAPE_DEPTH))
+		return SHAPE_CONSTANT;
 	if (shape_walker(node, &shape))
 		return 0;
 	return shape.hash != 0 ? shape.hash : 1;
+}
+
+static inline uint64
+shape_of(Node *node)
+{
+	return IsA(node, Const) ? SHAPE_CONSTANT : shape_of_expression(node);
 }
 
 static bool
@@ -676,22 +685,32 @@ find_in_range_table(Finder *finder, List *rtable)
 	return false;
 }
 
+static inline bool
+is_leaf(const Node *node)
+{
+	return node == NULL || IsA(node, Var) || IsA(node, Const) || IsA(node, Param);
+}
+
 static bool
 find(Node *node, void *context)
 {
 	Finder	   *finder = (Finder *) context;
+	ListCell   *cell;
 
-	if (node == NULL)
-		return false;
-	switch (nodeTag(node))
+	/* The most frequent nodes are not worth the general walker. */
+	while (!is_leaf(node))
 	{
-		case T_Var:
-		case T_Const:
-		case T_Param:
-			return false;
-		default:
+		if (IsA(node, TargetEntry))
+			node = (Node *) ((TargetEntry *) node)->expr;
+		else if (IsA(node, OpExpr))
+			node = (Node *) ((OpExpr *) node)->args;
+		else if (IsA(node, FuncExpr))
+			node = (Node *) ((FuncExpr *) node)->args;
+		else
 			break;
 	}
+	if (is_leaf(node))
+		return false;
 	if (stack_is_too_deep())
 	{
 		finder->given_up = true;
@@ -699,6 +718,13 @@ find(Node *node, void *context)
 	}
 	switch (nodeTag(node))
 	{
+		case T_List:
+			foreach(cell, (List *) node)
+			{
+				if (!is_leaf(lfirst(cell)) && find(lfirst(cell), context))
+					return true;
+			}
+			return false;
 		case T_Query:
 			return find_in_range_table(finder, ((Query *) node)->rtable) ||
 				query_tree_walker((Query *) node, find, context,

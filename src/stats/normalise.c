@@ -64,12 +64,14 @@ typedef struct Normaliser
 	Bracket    *brackets;
 	int			depth;
 	int			max_depth;
+	int			open_lists;		/* brackets of lists, and of folded rows */
 
 	Expected	expected;
 	int			cut_depth;		/* of brackets around what is cut; 0: no cut */
 	bool		cutting_rows;
 
 	/* The tokens */
+	int			first;			/* where scanning begins */
 	core_yyscan_t scanner;
 	core_yy_extra_type extra;
 	int			symbol;			/* 0: the end */
@@ -113,9 +115,9 @@ next_token(Normaliser *n)
 	n->previous_start = n->start;
 	n->previous_end = n->end;
 	n->symbol = core_yylex(&value, &start, n->scanner);
-	n->start = start;
+	n->start = n->first + start;
 	/* The scanner has put a terminator behind the token in its own buffer. */
-	n->end = n->symbol == 0 ? n->length : start + (int) strlen(n->extra.scanbuf + start);
+	n->end = n->symbol == 0 ? n->length : n->start + (int) strlen(n->extra.scanbuf + start);
 }
 
 static bool
@@ -320,6 +322,7 @@ push_bracket(Normaliser *n)
 	bracket->is_list = n->expected == LIST_BRACKET;
 	bracket->is_row = n->expected == ROW_BRACKET;
 	bracket->is_folded_row = false;
+	n->open_lists += bracket->is_list;
 	n->expected = NOTHING;
 }
 
@@ -330,13 +333,11 @@ pop_bracket(Normaliser *n)
 	bool		folded_row;
 
 	if (n->depth == 0)
-	{
-		n->failed = true;
-		return;
-	}
+		return;					/* opened before the first token */
 	if (n->cut_depth == n->depth && !n->cutting_rows)
 		end_cut(n, n->start);
 	folded_row = n->brackets[n->depth - 1].is_folded_row;
+	n->open_lists -= n->brackets[n->depth - 1].is_list + folded_row;
 	n->depth--;
 	if (n->cutting_rows && n->cut_depth == n->depth + 1)
 		n->expected = NEXT_ROW;
@@ -372,6 +373,7 @@ look_for_lists(Normaliser *n)
 		{
 			if (n->brackets[i].is_row)
 			{
+				n->open_lists += !n->brackets[i].is_folded_row;
 				n->brackets[i].is_folded_row = true;
 				break;
 			}
@@ -439,11 +441,82 @@ take_token(Normaliser *n)
 	}
 }
 
+/* May there be a string between two places? */
+static bool
+may_have_string(const Normaliser *n, int from, int to)
+{
+	const char *end = n->text + to;
+	const char *dollar = n->text + from;
+
+	if (from >= to)
+		return false;
+	if (memchr(n->text + from, '\'', to - from) != NULL)
+		return true;
+	while ((dollar = memchr(dollar, '$', end - dollar)) != NULL)
+	{
+		dollar++;
+		if (dollar == end || !is_digit(*dollar))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Most of a text is to be copied as it is. Scanning may begin at the first
+ * constant or list, since the parser says that a token begins there; but what
+ * stands before a row of VALUES is needed to know its brackets.
+ */
+static int
+first_place(const Normaliser *n)
+{
+	int			first = n->length;
+
+	if (n->constants == NULL)
+		return 0;
+	for (int i = 0; i < n->nconstants; i++)
+	{
+		int			place = n->constants[i].location - n->location;
+
+		if (place >= 0 && place < first && !hone_location_is_param(&n->constants[i]))
+			first = place;
+	}
+	for (int i = 0; i < n->nlists; i++)
+	{
+		int			place = n->lists[i].location - n->location;
+
+		if (place < 0 || place >= n->length)
+			continue;
+		if (n->lists[i].kind == HONE_LIST_VALUES)
+			return 0;
+		first = Min(first, place);
+	}
+	return may_have_string(n, 0, first) ? 0 : first;
+}
+
+/* Are all constants and lists done with? */
+static bool
+is_done(const Normaliser *n)
+{
+	return n->constants != NULL && n->constant == n->nconstants &&
+		n->list == n->nlists && n->open_lists == 0 && n->cut_depth == 0 &&
+		n->expected == NOTHING;
+}
+
 static void
 normalise(Normaliser *n, int enough)
 {
-	char	   *piece = pnstrdup(n->text, n->length);
+	bool		look_at_rest = true;
+	bool		only_rest = false;	/* nothing left to be done but to copy */
+	char	   *piece;
 
+	n->first = first_place(n);
+	if (n->first == n->length)
+	{
+		write_up_to(n, n->length);
+		return;
+	}
+	n->end = n->first;
+	piece = pnstrdup(n->text + n->first, n->length - n->first);
 	n->scanner = scanner_init(piece, &n->extra, &ScanKeywords, ScanKeywordTokens);
 	n->extra.escape_string_warning = false;
 	do
@@ -451,11 +524,15 @@ normalise(Normaliser *n, int enough)
 		next_token(n);
 		if (n->symbol != 0)
 			take_token(n);
-	} while (n->symbol != 0 && !n->failed && n->out.len <= enough);
-
+		if (look_at_rest && is_done(n))
+		{
+			look_at_rest = false;
+			only_rest = !may_have_string(n, n->copied, n->length);
+		}
+	} while (n->symbol != 0 && !n->failed && n->out.len <= enough && !only_rest);
 	scanner_finish(n->scanner);
 	pfree(piece);
-	if (n->failed || n->symbol != 0)
+	if (n->failed || (n->symbol != 0 && !only_rest))
 		return;					/* no use, or enough */
 
 	/* Was every place found? Those behind the text are another statement's. */

@@ -31,17 +31,27 @@ extern void hone_stats_drain(void);
  * has been analysed, which must be done for each; asked by the core's id for
  * each statement that runs. The tree keeps the core's id.
  */
-extern uint64 hone_stats_identify(struct Query *query, const char *source);
+extern uint64 hone_stats_identify_anew(struct Query *query, uint64 core, const char *source);
 extern uint64 hone_stats_look_up_identity(uint64 core);
 
 typedef struct HoneIdentity
 {
 	uint64		core;
 	uint64		own;
+	bool		analysed;		/* here, and not only looked up */
 } HoneIdentity;
 
 #define HONE_IDENTITIES 1024	/* a power of two */
 extern HoneIdentity hone_stats_identities[HONE_IDENTITIES];
+
+static inline uint64
+hone_stats_identify(struct Query *query, uint64 core, const char *source)
+{
+	const HoneIdentity *known = &hone_stats_identities[core % HONE_IDENTITIES];
+
+	return likely(known->core == core && known->analysed)
+		? known->own : hone_stats_identify_anew(query, core, source);
+}
 
 static inline uint64
 hone_stats_identity(uint64 core)
