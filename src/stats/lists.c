@@ -774,7 +774,9 @@ hone_stats_find_folds(Query *query, const char *source, bool temporary_tables,
 
 	finder.folds = folds;
 	finder.source = source;
-	finder.source_len = (int) strlen(source);
+	/* One statement of a long script must not cost the length of all of it. */
+	finder.source_len = query->stmt_location >= 0 && query->stmt_len > 0
+		? query->stmt_location + query->stmt_len : (int) strlen(source);
 	finder.temporary_tables = temporary_tables && have_temporary_tables();
 	finder.given_up = false;
 	finder.mixed_location = -1;
