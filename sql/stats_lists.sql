@@ -97,6 +97,8 @@ BEGIN
     SELECT 3 AS l6 INTO n FROM hone_lists WHERE a IN (z, x, y) ORDER BY c;
 END $$;
 SELECT * FROM pg_temp.counted('AS l6');
+-- one query, but each sample has its own text, which can be planned again
+SELECT DISTINCT query, parameters, replannable FROM hone.workload_samples WHERE query ~ '3 AS l6.*hone_lists' ORDER BY 1;
 
 -- long ones
 DO $$

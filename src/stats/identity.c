@@ -15,8 +15,8 @@
  *	local	a direct-mapped table in each backend, asked for each statement.
  *			It also knows which ids stay as they are.
  *	shared	SETS sets of WAYS pairs, for the ids that differ, and asked when a
- *			statement prepared long ago finds its local place taken. The oldest
- *			of a set makes room. What is lost there is counted under the core's
+ *			statement prepared long ago finds its local place taken. One of the
+ *			set makes room, in turn. What is lost there is counted under the core's
  *			id until it is parsed again; so is, after a crash, nothing: the
  *			backends' prepared statements are gone as well.
  *
@@ -46,6 +46,7 @@
 
 #define SETS 4096				/* a power of two */
 #define WAYS 4
+#define TEMPORARY_WAY (WAYS - 1)	/* the last */
 
 /* So that a folded id never equals a plain one. */
 #define SALT UINT64CONST(0x686F6E65666F6C64)
@@ -158,9 +159,13 @@ set_pair(Pair *pair, uint64 key, uint64 own)
 	pg_atomic_write_u64(&pair->mixed, own ? key ^ own : 0);
 }
 
-/* Make it known that core is own; or no longer, where they are equal. */
+/*
+ * Make it known that core is own; or no longer, where they are equal. Queries on
+ * temporary tables, which may be new by the thousand, have a place of their own
+ * in each set, and push nobody else out.
+ */
 static void
-map_identity(uint64 core, uint64 own)
+map_identity(uint64 core, uint64 own, bool temporary)
 {
 	uint64		known = find_own(core);
 	uint64		key = map_key(core);
@@ -180,11 +185,11 @@ map_identity(uint64 core, uint64 own)
 			place = way;
 			break;
 		}
-		if (other == 0 && place < 0)
+		if (other == 0 && place < 0 && temporary == (way == TEMPORARY_WAY))
 			place = way;
 	}
 	if (place < 0)
-		place = (int) (map->hand++ % WAYS);
+		place = temporary ? TEMPORARY_WAY : (int) (map->hand++ % TEMPORARY_WAY);
 	set_pair(&pair[place], key, own == core ? 0 : own);
 	pg_atomic_write_u32(&map->used, 1);
 	SpinLockRelease(&map->lock);
@@ -306,7 +311,7 @@ hone_stats_identify_anew(Query *query, uint64 core, const char *source)
 		own = jumble_folded(query, source, &folds);
 	hone_stats_free_folds(&folds);
 
-	map_identity(core, own);
+	map_identity(core, own, folds.temporary);
 	local->core = core;
 	local->own = own;
 	local->analysed = true;

@@ -39,6 +39,7 @@ typedef struct HoneFolds
 	HoneTreeEdit *edits;
 	int			nedits;
 	int			max_edits;
+	bool		temporary;		/* there is a temporary table in it */
 	HoneList	list_space[8];
 	HoneTreeEdit edit_space[24];
 } HoneFolds;

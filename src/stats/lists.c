@@ -646,6 +646,7 @@ look_at_table(Finder *finder, RangeTblEntry *rte)
 						hash_bytes((const unsigned char *) name, (int) strlen(name)),
 						false);
 	pfree(name);
+	finder->folds->temporary = true;
 }
 
 static bool
@@ -770,6 +771,7 @@ hone_stats_find_folds(Query *query, const char *source, bool temporary_tables,
 	folds->max_lists = lengthof(folds->list_space);
 	folds->edits = folds->edit_space;
 	folds->nedits = 0;
+	folds->temporary = false;
 	folds->max_edits = lengthof(folds->edit_space);
 
 	finder.folds = folds;
