@@ -114,6 +114,7 @@ END $$;
 SELECT * FROM pg_temp.counted('l7');
 
 -- the core's id is what it was, and differs by length here
+SET compute_query_id = on;
 CREATE TEMP TABLE hone_ids AS
 SELECT statement, pg_temp.core_id(statement) AS id
 FROM (VALUES ('SELECT 1 AS l8 FROM hone_lists WHERE a IN (1, 2) LIMIT 3'),
@@ -123,6 +124,7 @@ FROM (VALUES ('SELECT 1 AS l8 FROM hone_lists WHERE a IN (1, 2) LIMIT 3'),
 SET pg_hone.enabled = off;
 SELECT count(*), count(*) FILTER (WHERE id = pg_temp.core_id(statement)) AS same FROM hone_ids;
 RESET pg_hone.enabled;
+RESET compute_query_id;
 
 -- temporary tables, made again and again
 SELECT hone.reset_query_stats() IS NOT NULL AS reset;
