@@ -213,6 +213,32 @@ hone_jumble_query(Query *query, const char *query_text)
 }
 
 /*
+ * 18 notes among a query's constants also its external parameters, and a list
+ * of constants as a whole. Length of such a list; -1 of a single constant.
+ */
+static inline bool
+hone_location_is_param(const LocationLen *location)
+{
+#if PG_VERSION_NUM >= 180000
+	return location->extern_param;
+#else
+	(void) location;
+	return false;
+#endif
+}
+
+static inline int
+hone_location_list_length(const LocationLen *location)
+{
+#if PG_VERSION_NUM >= 180000
+	return location->squashed ? location->length : -1;
+#else
+	(void) location;
+	return -1;
+#endif
+}
+
+/*
  * Check the executor's permissions for everything a plan touches, as
  * ExecutorStart would; raises an error when one is missing.
  */

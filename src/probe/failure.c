@@ -106,7 +106,8 @@ at_subxact_end(SubXactEvent event, SubTransactionId subxact,
 static void
 describe_start(HoneExecution *execution, const QueryDesc *starting)
 {
-	hone_probe_fill_key(&execution->key, (uint64) starting->plannedstmt->queryId);
+	hone_probe_fill_key(&execution->key,
+						hone_stats_identity((uint64) starting->plannedstmt->queryId));
 	execution->command = hone_probe_command_tag(starting->operation);
 	execution->nesting = hone_probe.nesting;
 	execution->top_queryid = hone_probe_top_queryid();

@@ -78,34 +78,40 @@ begins_statement(const char *text)
 	return false;
 }
 
+/*
+ * A query is identified even when its text is not wanted: what runs later is
+ * known by its id.
+ */
 static void
 probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 {
 	const char *text = pstate->p_sourcetext;
 	int			location = query->stmt_location;
 	int			len = query->stmt_len;
+	bool		named = pstate->p_post_columnref_hook != NULL ||
+		pstate->p_pre_columnref_hook != NULL;	/* parameters, in a function */
 	HoneQueryKey key;
 
 	if (prev_post_parse_analyze)
 		prev_post_parse_analyze(pstate, query, jstate);
 
-	if (!hone_probe_tracking() || query->utilityStmt != NULL || text == NULL || text == hone_probe.unsafe_text)
+	if (query->utilityStmt != NULL || text == NULL || !hone_probe_tracking())
 		return;
-	if (query->queryId == 0)
+	if (unlikely(query->queryId == 0))
 	{
 		/* compute_query_id is off: identify it ourselves. */
 		jstate = hone_jumble_query(query, text);
 		if (query->queryId == 0)
 			return;
 	}
-	hone_probe_fill_key(&key, (uint64) query->queryId);
+	hone_probe_fill_key(&key, hone_stats_identify(query, (uint64) query->queryId, text));
+	if (!hone_probe_text_is_safe(text) || (!named && hone_stats_text_known(&key)))
+		return;
 	text = CleanQuerytext(text, &location, &len);
 	if (!begins_statement(text))
 		return;
-	hone_stats_remember_text(&key, text, len, location, jstate);
-
-	/* In a function, parameters have names. */
-	if (pstate->p_post_columnref_hook != NULL || pstate->p_pre_columnref_hook != NULL)
+	hone_stats_remember_query(&key, query, pstate->p_sourcetext, text, len, location, jstate);
+	if (named)
 		hone_workload_learn(key.queryid, query, text, len, location);
 }
 
@@ -138,7 +144,7 @@ begin_planning(Planning *planning, const Query *parse, const char *query_string,
 {
 	HonePlanned *planned = &planning->planned;
 
-	hone_probe_fill_key(&planned->key, (uint64) parse->queryId);
+	hone_probe_fill_key(&planned->key, hone_stats_identity((uint64) parse->queryId));
 	planned->top_queryid = hone_probe_top_queryid();
 	planned->command = parse->commandType;
 	planned->with_values = params != NULL;

@@ -238,6 +238,7 @@ probe_ExecutorStart(QueryDesc *query_desc, int eflags)
 		call_ExecutorStart(query_desc, eflags);
 		return;
 	}
+	queryid = hone_stats_identity(queryid);
 	if (unlikely(hone_slowlog_expects(queryid)) && !(eflags & EXEC_FLAG_EXPLAIN_ONLY))
 		start_expected(query_desc, eflags, queryid);
 	else
@@ -300,7 +301,7 @@ begin_execution(QueryDesc *query_desc)
 	execution->text = NULL;
 	execution->params = NULL;
 	execution->query_desc = NULL;
-	hone_probe_fill_key(&execution->key, queryid);
+	hone_probe_fill_key(&execution->key, hone_stats_identity(queryid));
 	execution->command = hone_probe_command_tag(query_desc->operation);
 	execution->nesting = hone_probe.nesting;
 	execution->top_queryid = hone_probe_top_queryid();

@@ -27,6 +27,7 @@
 #include "utils/resowner.h"
 
 #include "base/compat.h"
+#include "base/record.h"
 #include "slowlog/plan.h"
 
 #define MAX_PLAN_DEPTH 1000

@@ -24,6 +24,7 @@
 #include "base/compat.h"
 #include "base/owner.h"
 #include "base/shmem.h"
+#include "stats/identity.h"
 #include "stats/stats.h"
 #include "stats/spread.h"
 #include "stats/store.h"
@@ -43,10 +44,12 @@ hone_stats_init(void)
 		return;
 	hone_stats_store_settings();
 	hone_stats_text_settings();
+	hone_stats_identity_settings();
 	hone_shmem_register(&hone_stats_store_part);
 	hone_shmem_register(&hone_stats_spread_part);
 	hone_shmem_register(&hone_stats_pending_part);
 	hone_shmem_register(&hone_stats_text_part);
+	hone_shmem_register(&hone_stats_identity_part);
 }
 
 static double

@@ -9,6 +9,7 @@
 #include "base/record.h"
 
 struct JumbleState;
+struct Query;
 
 /* Under this query id stands what failed before it was a query. */
 #define HONE_NO_QUERY PG_UINT64_MAX
@@ -45,10 +46,54 @@ extern void hone_stats_count_caught(const HoneQueryKey *key, int sqlerrcode);
 extern void hone_stats_drain(void);
 
 /*
- * in text.c: make the text of a query known, normalised (each constant a
- * parameter symbol) when jstate tells where its constants are. Cheap when it
- * is known already.
+ * in identity.c: which query is it? Lists of any length, and temporary tables of
+ * one name, make one query of ours out of many of the core's. Told when a query
+ * has been analysed, which must be done for each; asked by the core's id for
+ * each statement that runs. The tree keeps the core's id.
  */
+extern uint64 hone_stats_identify_anew(struct Query *query, uint64 core, const char *source);
+extern uint64 hone_stats_look_up_identity(uint64 core);
+
+typedef struct HoneIdentity
+{
+	uint64		core;
+	uint64		own;
+	bool		analysed;		/* here, and not only looked up */
+} HoneIdentity;
+
+#define HONE_IDENTITIES 1024	/* a power of two */
+extern HoneIdentity hone_stats_identities[HONE_IDENTITIES];
+
+static inline uint64
+hone_stats_identify(struct Query *query, uint64 core, const char *source)
+{
+	const HoneIdentity *known = &hone_stats_identities[core % HONE_IDENTITIES];
+
+	return likely(known->core == core && known->analysed)
+		? known->own : hone_stats_identify_anew(query, core, source);
+}
+
+static inline uint64
+hone_stats_identity(uint64 core)
+{
+	const HoneIdentity *known = &hone_stats_identities[core % HONE_IDENTITIES];
+
+	return likely(known->core == core) ? known->own : hone_stats_look_up_identity(core);
+}
+
+/*
+ * in text.c: make the text of a query known. remember_query is for one that has
+ * just been analysed: text, at text_location in source, is normalised (each
+ * constant a parameter symbol, lists cut after their first element). With
+ * remember_text and no jstate, whatever looks like a constant becomes a symbol.
+ * Neither raises an error for what it finds in the text. Both are cheap when the
+ * text is known; text_known is two comparisons, and may say no of one that is.
+ */
+extern bool hone_stats_text_known(const HoneQueryKey *key);
+extern void hone_stats_remember_query(const HoneQueryKey *key, struct Query *query,
+									  const char *source, const char *text,
+									  int text_len, int text_location,
+									  const struct JumbleState *jstate);
 extern void hone_stats_remember_text(const HoneQueryKey *key,
 									 const char *text, int text_len,
 									 int text_location,

@@ -3,7 +3,7 @@
  *	  Query texts: normalised once, kept once a query and role.
  *
  * A text arrives when its statement is parsed, the only moment at which the
- * places of its constants are known. The statistics of the query come later
+ * places of its constants are known (normalise.c). The statistics of the query come later
  * and pin the text as long as they are kept; a text nobody has pinned (parsed,
  * never executed; or its statistics were evicted) makes room for others. There
  * is no file: texts live in the arena, cut at pg_hone.max_query_length.
@@ -11,12 +11,14 @@
  * Each role has its own copy, because the same query can be written with other
  * comments and aliases, which are nobody else's business.
  *
- * A backend remembers in a small local cache which texts it has seen to be
- * known; the cache is void as soon as any text is removed (a generation
- * counter). So a statement that was parsed before costs a comparison.
+ * A backend remembers in a small local cache where it has seen a text. A look
+ * without a lock at that slot tells whether the text is still there, so that a
+ * statement parsed before costs a few comparisons. If the text is being removed
+ * at that very moment, it comes back in the way described next.
  *
  * A statement that was prepared long ago, or by another role, may be executed
- * when its text is gone: pending.c then brings the text as it was written.
+ * when its text is gone: pending.c then brings the text, of which everything
+ * that looks like a constant is replaced.
  * A role has two rows for a query that runs both nested and at top level; a
  * row made before the text came holds no pin but lets go of one, so the text of
  * the other row may be evicted early, and comes back in the same way.
@@ -30,11 +32,10 @@
 #include "common/hashfn.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "parser/scanner.h"
-#include "port/atomics.h"
 #include "utils/guc.h"
 
 #include "base/compat.h"
+#include "stats/identity.h"
 #include "stats/stats.h"
 #include "stats/store.h"
 
@@ -63,7 +64,6 @@ typedef struct TextPartition
 
 typedef struct TextStore
 {
-	pg_atomic_uint64 generation;	/* of removals */
 	int			slots;			/* per partition */
 	TextPartition partition[NUM_PARTITIONS];
 	TextSlot	slot[FLEXIBLE_ARRAY_MEMBER];
@@ -72,9 +72,8 @@ typedef struct TextStore
 static TextStore *store = NULL;
 static int	max_query_length = 8192;
 
-/* Texts this backend knows to be known. */
-static uint64 cache[CACHE_SIZE];
-static uint64 cache_generation = 0;
+/* Where this backend has seen texts. */
+static const TextSlot *cache[CACHE_SIZE];
 
 static int
 slots_per_partition(void)
@@ -97,7 +96,6 @@ text_startup(void *memory, bool found)
 	memset(cache, 0, sizeof(cache));
 	if (found)
 		return;
-	pg_atomic_init_u64(&store->generation, 1);
 	store->slots = slots_per_partition();
 	memset(store->slot, 0, NUM_PARTITIONS * sizeof(TextSlot) * store->slots);
 	for (int p = 0; p < NUM_PARTITIONS; p++)
@@ -162,7 +160,6 @@ remove_text(TextPartition *part, TextSlot *slot)
 	slot->text = InvalidDsaPointer;
 	part->kept--;
 	part->bytes -= slot->length + 1;
-	pg_atomic_fetch_add_u64(&store->generation, 1);
 }
 
 /* Free a slot for a new text: a hole, else a text nobody needs. Lock held. */
@@ -254,114 +251,88 @@ keep_text(const HoneQueryKey *key, const char *text, int length)
 	LWLockRelease(&part->lock);
 }
 
+bool
+hone_stats_text_known(const HoneQueryKey *key)
+{
+	const volatile TextSlot *slot = cache[hash_identity(key) % CACHE_SIZE];
+
+	return slot != NULL && slot->queryid == key->queryid &&
+		slot->userid == key->userid && slot->dbid == key->dbid &&
+		DsaPointerIsValid(slot->text);
+}
+
 static bool
 is_known(const HoneQueryKey *key)
 {
 	uint64		hash = hash_identity(key);
-	uint64		generation = pg_atomic_read_u64(&store->generation);
 	int			p = (int) (hash % NUM_PARTITIONS);
-	bool		known;
+	const TextSlot *slot;
 
-	if (cache_generation != generation)
-	{
-		memset(cache, 0, sizeof(cache));
-		cache_generation = generation;
-	}
-	if (cache[hash % CACHE_SIZE] == hash)
+	if (hone_stats_text_known(key))
 		return true;
 
 	LWLockAcquire(&store->partition[p].lock, LW_SHARED);
-	known = find_slot(key) != NULL;
+	slot = find_slot(key);
 	LWLockRelease(&store->partition[p].lock);
-	if (known)
-		cache[hash % CACHE_SIZE] = hash;
-	return known;
+	if (slot != NULL)
+		cache[hash % CACHE_SIZE] = slot;
+	return slot != NULL;
 }
 
-static int
-compare_locations(const void *a, const void *b)
+static void
+keep_normalised(const HoneQueryKey *key, const char *text, int length, int location,
+				const JumbleState *jstate, const HoneFolds *folds)
 {
-	const LocationLen *left = a;
-	const LocationLen *right = b;
+	/* Some more than is kept, so that the cut does not split a character. */
+	char	   *normalised = hone_stats_normalise(text, length, location, jstate, folds,
+												  max_query_length + MAX_MULTIBYTE_CHAR_LEN,
+												  &length);
 
-	return (left->location > right->location) - (left->location < right->location);
-}
-
-/*
- * Copy the text with each constant replaced by a parameter symbol, numbered on
- * from the highest one the text uses itself. The jumble knows where constants
- * begin; the core's scanner finds out where they end.
- */
-static char *
-normalise(const char *text, int length, int location, const JumbleState *jstate,
-		  int *result_length)
-{
-	LocationLen *constants = palloc_array(LocationLen, jstate->clocations_count);
-	StringInfoData out;
-	char	   *piece = pnstrdup(text, length);
-	core_yy_extra_type extra;
-	core_yyscan_t scanner;
-	core_YYSTYPE value;
-	YYLTYPE		token;
-	int			copied = 0;
-	int			number = jstate->highest_extern_param_id;
-
-	memcpy(constants, jstate->clocations, jstate->clocations_count * sizeof(LocationLen));
-	qsort(constants, jstate->clocations_count, sizeof(LocationLen), compare_locations);
-
-	initStringInfo(&out);
-	scanner = scanner_init(piece, &extra, &ScanKeywords, ScanKeywordTokens);
-	extra.escape_string_warning = false;
-
-	for (int i = 0; i < jstate->clocations_count; i++)
-	{
-		int			start = constants[i].location - location;
-		int			symbol = 1;
-
-		if (start < copied || start >= length)
-			continue;			/* one constant jumbled twice, or not in this piece */
-
-		/* Go on to the constant's token, and past the sign of a negative one. */
-		do
-			symbol = core_yylex(&value, &token, scanner);
-		while (symbol != 0 && token < start);
-		if (symbol == '-' && token == start)
-			symbol = core_yylex(&value, &token, scanner);
-		if (symbol == 0)
-			break;
-
-		appendBinaryStringInfo(&out, piece + copied, start - copied);
-		appendStringInfo(&out, "$%d", ++number);
-		/* The scanner has put a terminator behind the token in its own buffer. */
-		copied = token + (int) strlen(extra.scanbuf + token);
-	}
-	scanner_finish(scanner);
-	appendBinaryStringInfo(&out, piece + copied, length - copied);
-
-	pfree(constants);
-	pfree(piece);
-	*result_length = out.len;
-	return out.data;
+	if (normalised == NULL)
+		return;
+	if (length > max_query_length)
+		length = pg_mbcliplen(normalised, length, max_query_length);
+	keep_text(key, normalised, length);
+	pfree(normalised);
 }
 
 void
 hone_stats_remember_text(const HoneQueryKey *key, const char *text, int text_len,
 						 int text_location, const JumbleState *jstate)
 {
-	char	   *normalised = NULL;
+	if (store != NULL && !is_known(key))
+		keep_normalised(key, text, text_len, text_location, jstate, NULL);
+}
+
+void
+hone_stats_remember_query(const HoneQueryKey *key, Query *query, const char *source,
+						  const char *text, int text_len, int text_location,
+						  const JumbleState *jstate)
+{
+	HoneFolds	folds;
+	JumbleState *own_jstate = NULL;
 
 	if (store == NULL || is_known(key))
 		return;
-	if (jstate != NULL && jstate->clocations_count > 0)
+
+	/* Another module has identified the query, and says nothing of constants. */
+	if (jstate == NULL)
 	{
-		normalised = normalise(text, text_len, text_location, jstate, &text_len);
-		text = normalised;
+		uint64		queryid = (uint64) query->queryId;
+
+		jstate = own_jstate = hone_jumble_query(query, source);
+		query->queryId = queryid;
 	}
-	if (text_len > max_query_length)
-		text_len = pg_mbcliplen(text, text_len, max_query_length);
-	keep_text(key, text, text_len);
-	if (normalised)
-		pfree(normalised);
+
+	/* Only a query whose identity is ours has lists that fold. */
+	folds.nlists = 0;
+	if (key->queryid != (uint64) query->queryId)
+		hone_stats_find_folds(query, source, false, &folds);
+	keep_normalised(key, text, text_len, text_location, jstate, &folds);
+	if (key->queryid != (uint64) query->queryId)
+		hone_stats_free_folds(&folds);
+	if (own_jstate != NULL)
+		hone_stats_free_jumble(own_jstate);
 }
 
 static void

@@ -11,9 +11,10 @@
  *
  * Both happen in one process, since such statements are analysed and planned in
  * every session that runs the function. So the notes are private: a fixed,
- * direct-mapped table by query, some 35 kB, that never allocates. A note that
+ * direct-mapped table by query and text, some 35 kB, that never allocates. A note that
  * was overwritten by another query's only means that the sample cannot be
- * planned again. A hash of the text makes sure that the places belong to it.
+ * planned again. By text too, because one query has many where it has lists of
+ * many lengths, and the places are those of one text.
  *
  * Numbers: of PL/pgSQL's variables only those that the statement uses are kept
  * as values, in the order of their ids (params.c), so the n-th smallest id is
@@ -168,11 +169,10 @@ compare_offsets(const void *a, const void *b)
 void
 hone_workload_learn(uint64 queryid, Query *query, const char *text, int len, int location)
 {
-	Note	   *note = &notes[queryid % NOTES];
+	Note	   *note;
 	const char *start = text;
 	Search		search;
-
-	note->queryid = 0;
+	uint32		text_hash;
 
 	/* The same part of it that a sample would keep. */
 	while (len > 0 && (scanner_isspace(text[len - 1]) || text[len - 1] == ';'))
@@ -180,6 +180,9 @@ hone_workload_learn(uint64 queryid, Query *query, const char *text, int len, int
 	if (!hone_sample_text(&text, &len))
 		return;
 
+	text_hash = hash_bytes((const unsigned char *) text, len);
+	note = &notes[(text_hash ^ queryid) % NOTES];
+	note->queryid = 0;
 	search.text = text;
 	search.text_len = len;
 	search.location = location + (int) (text - start);
@@ -190,7 +193,7 @@ hone_workload_learn(uint64 queryid, Query *query, const char *text, int len, int
 	if (search.failed || note->nnames == 0)
 		return;
 	qsort(note->name, note->nnames, sizeof(NamedParam), compare_offsets);
-	note->text_hash = hash_bytes((const unsigned char *) text, len);
+	note->text_hash = text_hash;
 	note->queryid = queryid;
 }
 
@@ -216,13 +219,14 @@ char *
 hone_named_to_numbered(uint64 queryid, const char *text, int len,
 					   const HoneParams *params, int *result_len)
 {
-	const Note *note = &notes[queryid % NOTES];
+	uint32		text_hash = hash_bytes((const unsigned char *) text, len);
+	const Note *note = &notes[(text_hash ^ queryid) % NOTES];
 	char	   *result;
 	char	   *to;
 	int			copied = 0;
 
 	if (note->queryid != queryid ||
-		note->text_hash != hash_bytes((const unsigned char *) text, len))
+		note->text_hash != text_hash)
 		return NULL;
 	if (params->by_name && rank_of(note, PG_UINT16_MAX) != params->nparams)
 		return NULL;
