@@ -61,6 +61,7 @@ declare -A backends clients_of gate_fd cpu_before executed
 # wait.
 open_gate() {
 	local config=$1 load=$2 dir=$HONE_WORK/cpu-$1/gate clients i fd
+
 	clients=$(load_clients "$load")
 
 	rm -rf "$dir"
@@ -79,8 +80,9 @@ open_gate() {
 	exec {fd}<>"$dir/done"
 	gate_fd[$config]=$fd
 	# Not through hone_pgbench(): what is to be ended is pgbench, not a shell.
-	PGAPPNAME=load "$hone_bin/pgbench" -h "$HONE_WORK/cpu-$config" -p 5432 -U postgres -n -c "$clients" -j "$clients" -t 2000000000 \
-		-M "$(load_protocol "$load")" -s $bench_scale --random-seed=1 -D left=0 -f "$dir/load.sql" bench \
+	PGAPPNAME=load "$hone_bin/pgbench" -h "$HONE_WORK/cpu-$config" -p 5432 -U postgres -n \
+		-c "$clients" -j "$clients" -t 2000000000 -M "$(load_protocol "$load")" -s $bench_scale \
+		--random-seed=1 -D left=0 -f "$dir/load.sql" bench \
 		>"$hone_logs/cpu-$config-$load.log" 2>&1 &
 	clients_of[$config]=$!
 	wait_at_gate "$config" "$clients" || hone_die "pgbench did not start: $(cat "$hone_logs/cpu-$config-$load.log")"

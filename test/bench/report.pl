@@ -125,7 +125,7 @@ sub thousands
 	return $n;
 }
 
-sub signed { my $n = shift; return $n < 0 ? thousands($n) : '+' . thousands($n); }
+sub signed { my $n = shift; return $n < -0.5 ? thousands($n) : '+' . thousands(abs $n); }
 
 sub row { print '| ', join(' | ', @_), " |\n"; }
 

@@ -7,20 +7,8 @@
 
 bench_scale=5			# of pgbench's tables
 
-# Short names of configurations, and what they stand for.
-config_title() {
-	case $1 in
-		nothing) echo "nothing" ;;
-		control) echo "nothing, again" ;;
-		queryid) echo "compute_query_id = on" ;;
-		pgss) echo "pg_stat_statements" ;;
-		pgss_ae) echo "pg_stat_statements, auto_explain 100 ms" ;;
-		pgss_analyze) echo "pg_stat_statements, auto_explain 100 ms, log_analyze" ;;
-		hone) echo "pg_hone, everything on" ;;
-		hone_off) echo "pg_hone.enabled = off" ;;
-	esac
-}
-
+# What a configuration, known by a short name (report.pl has the long ones), puts
+# into postgresql.conf.
 config_lines() {
 	case $1 in
 		queryid) echo "compute_query_id = on" ;;
