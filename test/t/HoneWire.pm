@@ -59,7 +59,7 @@ sub read_bytes
 {
 	my ($self, $n) = @_;
 	local $SIG{ALRM} = sub { die "no answer from the server in time\n" };
-	alarm($PostgreSQL::Test::Utils::timeout_default // 180);
+	alarm($PostgreSQL::Test::Utils::timeout_default // 60);
 	while (length $self->{buffer} < $n)
 	{
 		my $got = sysread($self->{socket}, $self->{buffer}, 1 << 16, length $self->{buffer});
