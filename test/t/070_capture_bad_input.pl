@@ -61,7 +61,7 @@ CREATE ROLE nobody_much LOGIN});
 # aliases and comments do not tell queries apart.
 my $client;
 my $case = 0;
-$look->value("CREATE ROLE case$_ LOGIN SUPERUSER") for 0 .. 199;
+$look->value(q{DO $$ BEGIN FOR i IN 0 .. 199 LOOP EXECUTE 'CREATE ROLE case' || i || ' LOGIN SUPERUSER'; END LOOP; END $$});
 sub fresh { $client = HoneWire->connect($node, user => "case$case", @_); }
 
 sub counted
@@ -121,6 +121,14 @@ sub bound
 	die "got '$a->{error}' ($a->{message}), not '$expected' for: " . substr($sql, 0, 200) . "\n"
 	  if $a->{error} ne ($expected // '');
 	return $a;
+}
+
+sub open_portal
+{
+	my ($name, $sql, @values) = @_;
+	$client->send_bytes(HoneWire::parse_message('', $sql) . HoneWire::bind_message($name, '', \@values) . HoneWire::sync());
+	my $a = $client->answer;
+	die "$a->{message}: $sql" if $a->{error};
 }
 
 # --- size ---------------------------------------------------------------------
@@ -432,14 +440,16 @@ check('switched off and on inside of statements', sub {
 		my ($off, $on) = map { sprintf $setting, $_ } $setting =~ /track/ ? ('none', 'all') : ('off', 'on');
 		run("SELECT set_config($off, false), nest(3)"); run("SELECT nest(3), set_config($on, false)");
 		run("DO \$\$ BEGIN PERFORM set_config($off, false); PERFORM nest(2); PERFORM set_config($on, false); PERFORM nest(2); END \$\$");
-		run("BEGIN; DECLARE c CURSOR FOR SELECT a AS switched FROM t; FETCH 2 FROM c; SELECT set_config($off, true); FETCH 2 FROM c; CLOSE c; COMMIT; SELECT 1");
-		run("SELECT set_config($off, false); BEGIN; DECLARE c CURSOR FOR SELECT a AS switched_too FROM t; FETCH 2 FROM c; SELECT set_config($on, false); FETCH 2 FROM c; COMMIT");
+		run('BEGIN'); open_portal('c', 'SELECT a FROM t WHERE a > 1');
+		run("FETCH 2 FROM c; SELECT set_config($off, true); FETCH 2 FROM c; CLOSE c; COMMIT; SELECT 1");
+		run("SELECT set_config($off, false); BEGIN"); open_portal('c', 'SELECT a FROM t WHERE a < 99');
+		run("FETCH 2 FROM c; SELECT set_config($on, false); FETCH 2 FROM c; COMMIT");
 		run("SELECT set_config($off, false), 1 / (a - a) FROM t", '22012'); run("SELECT a, 1 / (a - 2), set_config($off, false) FROM t", '22012');
 		run("DO \$\$ BEGIN BEGIN PERFORM set_config($off, false), nest_fail(5); EXCEPTION WHEN OTHERS THEN PERFORM set_config($on, false), nest(1); END; END \$\$");
 		run("SELECT set_config($on, false)");
 	}
-	run('SELECT nest(4) AS switched_back');
-}, 'SELECT a AS switched FROM t' => '2|0|0|8', '%AS switched_back' => '1|0|0|1');
+	run('SELECT nest(4) + 1 AS switched_back');
+}, 'SELECT a FROM t WHERE a > %' => '2|0|0|8', 'SELECT a FROM t WHERE a < %' => '0|0|0|0', '%AS switched_back' => '1|0|0|1');
 
 # Every setting of ours that a session may change, to its extremes, while four
 # clients run: each value with an ordinary, a failing and a nested statement.
@@ -448,7 +458,7 @@ SELECT name, vartype, coalesce(min_val, ''), coalesce(max_val, ''), coalesce(arr
 FROM pg_settings WHERE name LIKE 'pg\_hone.%' AND context IN ('user', 'superuser') ORDER BY name});
 cmp_ok(scalar(@settings), '>', 10, scalar(@settings) . ' settings');
 my $load = IPC::Run::start(
-	[ 'pgbench', '-n', '-c', '3', '-T', '3', '-M', 'prepared', '-f', '-', '-U', 'case0', '-h', $node->host, '-p', $node->port, 'postgres' ],
+	[ 'pgbench', '-n', '-c', '3', '-T', '2', '-M', 'prepared', '-f', '-', '-U', 'case0', '-h', $node->host, '-p', $node->port, 'postgres' ],
 	'<', \"SELECT a AS in_the_load FROM t WHERE a = 1;\nSELECT nest(3);\n", '>', \(my $out), '2>', \(my $err));
 my $set = 0;
 for my $setting (@settings)
