@@ -28,12 +28,12 @@ CREATE DATABASE other;
 CREATE ROLE everything LOGIN;
 CREATE ROLE nothing LOGIN;
 CREATE ROLE plain LOGIN;
-CREATE ROLE both LOGIN;
+CREATE ROLE mixed LOGIN;
 CREATE ROLE admin LOGIN SUPERUSER;
 ALTER ROLE everything SET pg_hone.slow_query_ms = 0;
 ALTER ROLE nothing SET pg_hone.slow_query_ms = -1;
-ALTER ROLE both SET pg_hone.slow_query_ms = 0;
-ALTER ROLE both IN DATABASE other SET pg_hone.slow_query_ms = -1;
+ALTER ROLE mixed SET pg_hone.slow_query_ms = 0;
+ALTER ROLE mixed IN DATABASE other SET pg_hone.slow_query_ms = -1;
 ALTER DATABASE other SET pg_hone.slow_query_ms = 0;
 CREATE FUNCTION logged(text) RETURNS text LANGUAGE plpgsql SET pg_hone.slow_query_ms = 0 AS $$ BEGIN RETURN (SELECT $1 || count(*) FROM pg_class WHERE relname = 'in_function'); END $$});
 my $look_other = HoneWire->connect($node, dbname => 'other', options => $off);
@@ -48,7 +48,7 @@ sub logged
 my @words;
 for my $database ('postgres', 'other')
 {
-	for my $role ('everything', 'nothing', 'plain', 'both')
+	for my $role ('everything', 'nothing', 'plain', 'mixed')
 	{
 		my $word = "${role}_in_$database";
 		push @words, $word;
@@ -58,9 +58,9 @@ for my $database ('postgres', 'other')
 		$client->close;
 	}
 }
-is(logged($look, @words), 'everything_in_postgres both_in_postgres', 'by role');
+is(logged($look, @words), 'everything_in_postgres mixed_in_postgres', 'by role');
 is(logged($look_other, @words), 'everything_in_other plain_in_other', "by database, and by role in a database");
-is($look->value('SELECT count(*) FROM hone.slow_queries'), 2, "nothing of other databases in a log");
+is(logged($look, 'in_other') . logged($look_other, 'in_postgres'), '', 'nothing of other databases in a log');
 is($look->value(q{SELECT string_agg(DISTINCT datname, ',') FROM hone.slow_queries})
 	  . $look_other->value(q{SELECT string_agg(DISTINCT datname, ',') FROM hone.slow_queries}), 'postgresother', 'each says its own database');
 
@@ -123,7 +123,12 @@ is($s->value('SELECT count(*) FROM hone.workload') > 0, 1, 'the workload can be 
 is(logged($s, 'while_set', 'for_this_role'), 'while_set for_this_role', 'what the primary had stored is shown');
 is($s->value(q{SELECT count(*) FROM hone.slow_query_store WHERE query LIKE 'SELECT a FROM s%'}), 0, 'nothing is stored yet');
 sleep 1;
-unlike(slurp_file($standby->logfile), qr/(ERROR|FATAL|PANIC).*(hone|read-only|recovery)/, 'no errors of our own in the log');
+sub errors
+{
+	return join("\n", grep { /(ERROR|WARNING|FATAL|PANIC|TRAP):/ && !/division by zero|cannot execute INSERT|statement timeout|terminating walreceiver/ }
+		split /\n/, slurp_file($standby->logfile));
+}
+is(errors(), '', 'no errors of our own in the log');
 
 $standby->promote;
 is($s->value('SELECT pg_is_in_recovery()'), 'f', 'promoted');
@@ -137,8 +142,7 @@ SELECT count(*) > 0 FROM hone.query_history WHERE query LIKE 'SELECT a FROM s WH
 is($s->value(q{SELECT count(*), count(DISTINCT id) FROM hone.slow_queries WHERE query LIKE 'SELECT a FROM s WHERE a = $1%'}), '50|50',
 	'what is in memory and in the table is shown once');
 is($s->value(q{SELECT count(*) FROM hone.collector_status WHERE failures > 0}), 0, 'no step failed');
-unlike(slurp_file($standby->logfile), qr/PANIC|TRAP:|terminated by signal/, 'no crash');
-unlike(slurp_file($standby->logfile), qr/ERROR.*hone/, 'no error of our own');
+is(errors(), '', 'nor after the promotion');
 $standby->stop;
 $node->stop;
 unlike(slurp_file($node->logfile), qr/PANIC|TRAP:|terminated by signal/, 'no crash on the primary');
