@@ -145,6 +145,15 @@ $load->finish;
 is(look('SELECT sum(calls), sum(rows) FROM hone.query_stats'), '16000|16000',
 	'nor with readers that drain at the same time');
 
+# What roles and databases did that are gone stays in the sums.
+$node->safe_psql('postgres', 'CREATE DATABASE gone; CREATE ROLE goner LOGIN');
+look('SELECT hone.reset_query_stats()');
+$node->safe_psql('gone', 'SELECT 1 AS before_it_goes; SELECT 2 AS before_it_goes', extra_params => [ '-U', 'goner' ]);
+is(look('SELECT sum(calls), count(username), count(datname) FROM hone.query_stats'), '2|1|1', 'a role and its database');
+look('DROP DATABASE gone');
+look('DROP ROLE goner');
+is(look('SELECT sum(calls), count(username), count(datname) FROM hone.query_stats'), '2|0|0', 'are gone, and what they did is not');
+
 # A crash: start again empty, and count again.
 my $psql = $node->background_psql('postgres');
 my $pid = $psql->query('SELECT pg_backend_pid()');
