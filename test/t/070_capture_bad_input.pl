@@ -179,7 +179,7 @@ check('10,000 parameters of a prepared statement in SQL', sub {
 check('statements of 1 MB, with every limit at its maximum', sub {
 	run("SET $_") for ('pg_hone.max_query_length = 1048576', 'pg_hone.max_slow_query_length = 1048576', 'pg_hone.max_sample_length = 1048576',
 		'pg_hone.max_plan_length = 16777216', 'pg_hone.max_parameter_length = 16384');
-	for my $n (1 .. 25)
+	for my $n (1 .. 12)
 	{
 		run('SELECT a' . ' + 1' x $n . " AS \"" . substr($megabyte, 0, 60) . "\" FROM t WHERE b <> '$megabyte' AND a = $n");
 		bound('SELECT a' . ' - 1' x $n . " /* $megabyte */ FROM t WHERE b <> \$1 AND a = 3", [ substr($megabyte, 0, 1024 * $n) ]);
@@ -189,7 +189,7 @@ check('statements of 1 MB, with every limit at its maximum', sub {
 	die 'no sums' if $look->value('SELECT sum(length(query)) > 0 FROM hone.query_stats') ne 't';
 	die 'no sums' if $look->value('SELECT sum(length(query)) > 0 FROM hone.workload_samples') ne 't';
 });
-is($look->value("SELECT sum(calls), sum(errors) FROM hone.query_stats WHERE username = 'case$case' AND command = 'SELECT'"), '51|1', 'all of them counted');
+is($look->value("SELECT sum(calls), sum(errors) FROM hone.query_stats WHERE username = 'case$case' AND command = 'SELECT'"), '25|1', 'all of them counted');
 
 # --- nesting --------------------------------------------------------------------
 
