@@ -136,6 +136,7 @@ for my $beside (
 	q{EXPLAIN ANALYZE CREATE TABLE made AS SELECT * FROM t; DROP TABLE made}, q{EXPLAIN ANALYZE EXECUTE earlier},
 	q{COPY (SELECT * FROM t) TO STDOUT}, q{COPY t TO STDOUT}, q{COPY t FROM STDIN},
 	q{PREPARE made AS SELECT count(*) FROM t; EXECUTE made; DEALLOCATE made}, q{EXECUTE earlier},
+	q{PREPARE made AS INSERT INTO ruled VALUES (3); EXECUTE made; DEALLOCATE made},
 	q{CALL proc()}, q{DO 'BEGIN PERFORM count(*) FROM t; END'},
 	q{CREATE INDEX ON t ((length(b)))}, q{ALTER TABLE t ADD COLUMN c int DEFAULT 5; ALTER TABLE t DROP COLUMN c},
 	q{ALTER TABLE t ALTER a TYPE bigint USING a + 1; ALTER TABLE t ALTER a TYPE int}, q{ANALYZE t}, q{TRUNCATE rule_log},
@@ -147,6 +148,10 @@ for my $beside (
 push @statements, "SELECT 1; $set_password; SELECT 2", "$set_password;;; SELECT 3;;",
   "BEGIN; SELECT 4; $set_password; SELECT 5 / (5 - 5)", 'ROLLBACK',
   "CREATE TABLE made AS SELECT * FROM t; $set_password; EXPLAIN ANALYZE SELECT * FROM made; DROP TABLE made";
+
+# prepared beside a secret, run alone
+push @statements, "PREPARE later AS INSERT INTO ruled VALUES (4); $set_password", 'EXECUTE later',
+  "$set_password; PREPARE later2 AS SELECT count(*) + 2 FROM t", 'EXECUTE later2';
 
 # That the table did what it says: so many of it did not fail.
 my $succeeded = 0;
