@@ -229,7 +229,7 @@ sub leaks
 }
 
 is($look->value('SELECT overwritten, lost FROM hone.slow_queries_info'), '0|0', 'the slow log kept all');
-$look->value('SELECT hone.collect()');
+$look->value('SELECT hone.collect_query_stats(), hone.collect()');
 my $where = everything($look);
 cmp_ok(scalar(keys %$where), '>', 15, 'places searched: ' . scalar(keys %$where));
 # The search finds what is there to be found: each place that must have it.
@@ -282,7 +282,7 @@ END \$\$});
 }
 my @shown = send_values(1, '');
 my @stored = send_values(2, '');
-$look->value('SELECT hone.collect()');
+$look->value('SELECT hone.collect_query_stats(), hone.collect()');
 $look->value("ALTER ROLE owner_role SET pg_hone.capture_parameters = off");
 my @off = send_values(3, '');
 
