@@ -38,9 +38,9 @@ SELECT slowfail_3(a) AS slowfail_own FROM slowfail_t WHERE a = 5;
 DO $$ BEGIN PERFORM slowfail_3(a) AS slowfail_own_nested FROM slowfail_t WHERE a = 5; END $$;
 INSERT INTO slowfail_t VALUES (1);
 CREATE TABLE slowfail_t (secret_column int);
--- what fails before it runs is not there
-SELECT slowfail_nowhere FROM slowfail_t;
+-- what fails while it is planned is there, what fails before it is a query is not
 SELECT 1 / 0 AS slowfail_planned FROM slowfail_t;
+SELECT slowfail_nowhere FROM slowfail_t;
 -- nor what completes
 SELECT count(*) AS slowfail_completed FROM slowfail_t;
 SELECT query, outcome, sqlstate, toplevel, command FROM slowfail_seen;
