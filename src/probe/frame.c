@@ -8,7 +8,7 @@
  * so a pointer to it may be kept across a call down.
  *
  * An execution that dies with its (sub)transaction never reaches ExecutorEnd:
- * transaction callbacks (failure.c) drop its frame. A frame at work belongs to a
+ * transaction callbacks (failure.c) count what it did and drop its frame. A frame at work belongs to a
  * subtransaction outside those that statements below it begin, so what they
  * roll back never takes it away.
  *
@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 
 #include "probe/internal.h"
+#include "stats/stats.h"
 
 #define MAX_FRAMES 4096
 
@@ -61,6 +62,18 @@ hone_frame_unlink(HoneFrame *frame)
 	*link = frame->below;
 }
 
+/*
+ * A cursor that was open when its transaction was rolled back never ends. What
+ * it did until then counts; text and values are gone.
+ */
+static void
+abandon(HoneFrame *frame)
+{
+	if (!frame->running && !hone_capture_paused && !IsParallelWorker())
+		hone_stats_record(&frame->execution);
+	hone_frame_drop(frame);
+}
+
 /* Drop what a rolled back subtransaction leaves behind, and those inside it. */
 void
 hone_frame_drop_subxact(SubTransactionId subxact)
@@ -72,7 +85,7 @@ hone_frame_drop_subxact(SubTransactionId subxact)
 		HoneFrame  *below = frame->below;
 
 		if (frame->subxact >= subxact)
-			hone_frame_drop(frame);
+			abandon(frame);
 		frame = below;
 	}
 }
@@ -81,7 +94,7 @@ void
 hone_frame_drop_all(void)
 {
 	while (hone_probe.frames != NULL)
-		hone_frame_drop(hone_probe.frames);
+		abandon(hone_probe.frames);
 }
 
 void

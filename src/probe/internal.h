@@ -88,6 +88,18 @@ typedef struct HonePlanned
 	uint64		ns;
 } HonePlanned;
 
+/*
+ * A utility statement at work, as a part of its source. What is inside it (the
+ * query of EXPLAIN or COPY) has the same source, and often no place in it.
+ */
+typedef struct HoneSource
+{
+	const char *text;			/* NULL: there is none */
+	int			location;
+	int			len;
+	bool		is_safe;		/* may it be kept? */
+} HoneSource;
+
 /* Where this process is. One struct, so that one address leads to all of it. */
 typedef struct HoneProbe
 {
@@ -110,11 +122,7 @@ typedef struct HoneProbe
 	/* The planning that has just happened, for the execution that follows. */
 	HonePlanned planned;
 
-	/*
-	 * Source text of the utility statement at work whose text must not be kept:
-	 * a query inside it (COPY (SELECT ...) TO PROGRAM '...') has the same one.
-	 */
-	const char *unsafe_text;
+	HoneSource	utility;		/* of the innermost utility statement at work */
 
 	/* The execution being started at level 0. */
 	const QueryDesc *starting;
@@ -171,27 +179,6 @@ static inline uint64
 hone_probe_top_queryid(void)
 {
 	return hone_probe.nesting > 0 ? hone_probe.top_queryid : 0;
-}
-
-static inline bool
-hone_probe_text_is_safe(const char *source)
-{
-	return likely(hone_probe.unsafe_text == NULL) || source != hone_probe.unsafe_text;
-}
-
-/* The part of a source string that is this statement. */
-static inline void
-hone_probe_set_text(HoneExecution *execution, const char *source, int location, int len)
-{
-	execution->text = source;
-	execution->text_len = -1;
-	if (source != NULL && location >= 0)
-	{
-		execution->text = source + location;
-		if (len > 0)
-			execution->text_len = len;
-	}
-	execution->text_is_safe = hone_probe_text_is_safe(source);
 }
 
 static inline CommandTag
@@ -311,6 +298,11 @@ extern void hone_probe_fail_frame(HoneFrame *frame, int sqlerrcode);
 /* in parse.c */
 extern void hone_parse_init(void);
 extern bool hone_planning_failed(int sqlerrcode);
+
+/* in source.c */
+extern void hone_probe_set_text(HoneExecution *execution, const char *source,
+								int location, int len);
+extern bool hone_probe_place_text(const char *source, int *location, int *len);
 
 /* in frame.c */
 extern HoneFrame *hone_frame_unused;

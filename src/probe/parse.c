@@ -105,7 +105,8 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 			return;
 	}
 	hone_probe_fill_key(&key, hone_stats_identify(query, (uint64) query->queryId, text));
-	if (!hone_probe_text_is_safe(text) || (!named && hone_stats_text_known(&key)))
+	if ((!named && hone_stats_text_known(&key)) ||
+		!hone_probe_place_text(text, &location, &len))
 		return;
 	text = CleanQuerytext(text, &location, &len);
 	if (!begins_statement(text))

@@ -305,7 +305,12 @@ begin_execution(QueryDesc *query_desc)
 	execution->command = hone_probe_command_tag(query_desc->operation);
 	execution->nesting = hone_probe.nesting;
 	execution->top_queryid = hone_probe_top_queryid();
-	execution->text_is_safe = hone_probe_text_is_safe(query_desc->sourceText);
+	execution->text_is_safe = true;
+	if (unlikely(hone_probe.utility.text != NULL ||
+				 query_desc->plannedstmt->stmt_location < 0))
+		hone_probe_set_text(execution, query_desc->sourceText,
+							query_desc->plannedstmt->stmt_location,
+							query_desc->plannedstmt->stmt_len);
 	take_planning(execution, query_desc);
 	execution->early_plan = hone_probe.early_plan;
 	hone_probe.early_plan = NULL;

@@ -29,6 +29,26 @@ utility_is_transparent(const Node *statement)
 		IsA(statement, DeallocateStmt);
 }
 
+/* Options of foreign tables and their columns can be anything. */
+static bool
+alter_table_is_safe(const AlterTableStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->cmds)
+	{
+		const AlterTableCmd *cmd = lfirst(lc);
+
+		if (cmd->subtype == AT_GenericOptions ||
+			cmd->subtype == AT_AlterColumnGenericOptions)
+			return false;
+		if (cmd->def != NULL && IsA(cmd->def, ColumnDef) &&
+			((const ColumnDef *) cmd->def)->fdwoptions != NIL)
+			return false;
+	}
+	return true;
+}
+
 /*
  * May the text of a utility statement be kept? Only of those that cannot carry
  * a password or a connection string.
@@ -44,7 +64,6 @@ utility_text_is_safe(const Node *statement)
 		case T_ClusterStmt:
 		case T_CreateTableAsStmt:
 		case T_RefreshMatViewStmt:
-		case T_AlterTableStmt:
 		case T_TruncateStmt:
 		case T_ExplainStmt:
 		case T_DeclareCursorStmt:
@@ -53,6 +72,8 @@ utility_text_is_safe(const Node *statement)
 		case T_CheckPointStmt:
 		case T_DropStmt:
 			return true;
+		case T_AlterTableStmt:
+			return alter_table_is_safe((const AlterTableStmt *) statement);
 		case T_CopyStmt:
 			return !((const CopyStmt *) statement)->is_program;
 		default:
@@ -102,7 +123,8 @@ begin_utility(HoneExecution *execution, const PlannedStmt *pstmt, const char *qu
 	execution->nesting = hone_probe.nesting;
 	execution->top_queryid = hone_probe_top_queryid();
 	hone_probe_set_text(execution, query_string, pstmt->stmt_location, pstmt->stmt_len);
-	execution->text_is_safe = utility_text_is_safe(pstmt->utilityStmt);
+	if (!utility_text_is_safe(pstmt->utilityStmt))
+		execution->text_is_safe = false;
 
 	name = GetCommandTagName(execution->command);
 	hone_stats_remember_text(&execution->key, name, (int) strlen(name), 0, NULL);
@@ -110,12 +132,12 @@ begin_utility(HoneExecution *execution, const PlannedStmt *pstmt, const char *qu
 
 static void
 end_utility(HoneExecution *execution, const HoneUsageMark *mark, HoneExecution *outer,
-			const char *outer_unsafe_text)
+			const HoneSource *outer_source)
 {
 	execution->exec_ns += hone_now_ns();
 	hone_probe_add_usage(execution, mark);
 	hone_probe_leave(outer);
-	hone_probe.unsafe_text = outer_unsafe_text;
+	hone_probe.utility = *outer_source;
 	if (hone_probe.nesting == 0)
 		hone_probe.top_utility = NULL;
 }
@@ -125,7 +147,7 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 					 ProcessUtilityContext context, ParamListInfo params,
 					 QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	const char *outer_unsafe_text = hone_probe.unsafe_text;
+	HoneSource	outer_source = hone_probe.utility;
 	HoneExecution *outer;
 	HoneExecution execution;
 	HoneUsageMark mark;
@@ -142,8 +164,10 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	 * procedure frees it), so everything is taken from it now.
 	 */
 	begin_utility(&execution, pstmt, query_string);
-	if (!execution.text_is_safe)
-		hone_probe.unsafe_text = query_string;
+	hone_probe.utility.text = query_string;
+	hone_probe.utility.location = pstmt->stmt_location;
+	hone_probe.utility.len = pstmt->stmt_len;
+	hone_probe.utility.is_safe = execution.text_is_safe;
 	if (hone_probe.nesting == 0)
 		hone_probe.top_utility = &execution;
 	outer = hone_probe_enter(&execution);
@@ -156,7 +180,7 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	}
 	PG_CATCH();
 	{
-		end_utility(&execution, &mark, outer, outer_unsafe_text);
+		end_utility(&execution, &mark, outer, &outer_source);
 		hone_failure_set(&execution, geterrcode());
 		hone_probe_hand_over(&execution);
 		hone_failure_passed(&execution);
@@ -164,7 +188,7 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	}
 	PG_END_TRY();
 
-	end_utility(&execution, &mark, outer, outer_unsafe_text);
+	end_utility(&execution, &mark, outer, &outer_source);
 	execution.outcome = HONE_COMPLETED;
 	execution.rows = qc ? qc->nprocessed : 0;
 	hone_probe_hand_over(&execution);
