@@ -26,6 +26,9 @@ GRANT EXECUTE ON FUNCTION hone.workload_memory(bigint, bool),
     hone.workload_info_row() TO PUBLIC;
 GRANT SELECT ON hone.workload, hone.workload_samples, hone.workload_info TO PUBLIC;
 
+-- probe
+GRANT EXECUTE ON FUNCTION hone.capture_cost() TO PUBLIC;
+
 -- jobs
 GRANT SELECT ON hone.collector_status TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.collector_databases(), hone.collector_cost() TO PUBLIC;

@@ -16,8 +16,9 @@
  * that a stored sample cannot change anything else. Setting never raises an
  * error: what cannot be set (gone after an upgrade, out of range) is passed over.
  *
- * The list is made when it is first needed, and again whenever settings are
- * collected, because extensions that are loaded later bring their own.
+ * The list is made when it is first needed, and again every LIST_AGAIN times
+ * that settings are collected, because extensions that are loaded later bring
+ * their own. (Settings live as long as the process.)
  */
 #include "postgres.h"
 
@@ -35,6 +36,7 @@
 
 #define MAX_SETTINGS 160		/* there are about 60 */
 #define MAX_VALUE 64			/* of a number */
+#define LIST_AGAIN 32
 
 /* These change what a text means. */
 static const char *const reading[] = {
@@ -168,10 +170,12 @@ is_own(const struct config_generic *setting)
 int
 hone_settings_collect(char *to, int size, int *plan_len)
 {
+	static uint32 collected = 0;
 	int			used = 0;
 
 	*plan_len = 0;
-	list_relevant();
+	if (collected++ % LIST_AGAIN == 0)
+		list_relevant();
 	for (int i = 0; i < nrelevant; i++)
 	{
 		const char *name = relevant[i]->name;

@@ -32,6 +32,8 @@ hone_frame_allocate(void)
 	static int	allocated = 0;
 	HoneFrame  *frame;
 
+	if (allocated == 0)
+		hone_probe.until_own_clock = hone_own_time_begin();
 	if (allocated >= MAX_FRAMES)
 		return NULL;
 	frame = MemoryContextAllocExtended(TopMemoryContext, sizeof(HoneFrame),

@@ -135,6 +135,7 @@ typedef struct HoneProbe
 
 	/* Is what the hooks themselves take being measured for this statement? */
 	bool		own_clock;
+	uint32		until_own_clock;	/* top level statements */
 } HoneProbe;
 
 extern HoneProbe hone_probe;
@@ -355,6 +356,12 @@ extern void hone_failure_init(void);
 extern void hone_failure_at_start(const QueryDesc *starting);
 extern void hone_failure_set(HoneExecution *execution, int sqlerrcode);
 extern void hone_failure_passed(const HoneExecution *execution);
+
+/* in own_time.c */
+#define HONE_OWN_CLOCK_INTERVAL 1024
+extern void hone_own_time_init(void);
+extern uint32 hone_own_time_begin(void);
+extern void hone_own_time_add(uint64 ns);
 
 /* in utility.c */
 extern void hone_utility_init(void);

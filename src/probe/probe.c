@@ -40,20 +40,15 @@
 
 #include "executor/executor.h"
 #include "jit/jit.h"
-#include "port/atomics.h"
 #include "utils/guc.h"
 
 #include "base/compat.h"
-#include "base/shmem.h"
 #include "jobs/jobs.h"
 #include "probe/internal.h"
 #include "probe/probe.h"
 #include "slowlog/slowlog.h"
 #include "stats/stats.h"
 #include "workload/workload.h"
-
-/* One top level statement in so many has the hooks' own time measured. */
-#define OWN_CLOCK_INTERVAL 1024
 
 typedef enum TrackLevel
 {
@@ -72,75 +67,25 @@ static const struct config_enum_entry track_options[] = {
 static bool enabled = true;
 static int	track = TRACK_ALL;
 
-HoneProbe	hone_probe = {.deepest = INT_MAX};
+HoneProbe	hone_probe = {.deepest = INT_MAX,.until_own_clock = HONE_OWN_CLOCK_INTERVAL};
 
 static ExecutorStart_hook_type prev_ExecutorStart = NULL;
 static ExecutorRun_hook_type prev_ExecutorRun = NULL;
 static ExecutorFinish_hook_type prev_ExecutorFinish = NULL;
 static ExecutorEnd_hook_type prev_ExecutorEnd = NULL;
 
-/*
- * ------------------------------------------------------------------
- * What the hooks take themselves
- * ------------------------------------------------------------------
- */
-
-typedef struct OwnTime
-{
-	pg_atomic_uint64 statements;	/* measured */
-	pg_atomic_uint64 ns;		/* what the hooks took of those */
-} OwnTime;
-
-static OwnTime *own_time = NULL;
-static uint32 until_own_clock = 1;
-static uint64 own_ns;			/* of this statement */
-
-static Size
-own_time_size(void)
-{
-	return sizeof(OwnTime);
-}
-
-static void
-own_time_startup(void *memory, bool found)
-{
-	own_time = (OwnTime *) memory;
-	if (found)
-		return;
-	pg_atomic_init_u64(&own_time->statements, 0);
-	pg_atomic_init_u64(&own_time->ns, 0);
-}
-
-static const HoneShmemPart own_time_part = {
-	.name = "pg_hone own time",
-	.size = own_time_size,
-	.startup = own_time_startup,
-};
+/* What the hooks take of the statement whose own time is measured (own_time.c). */
+static uint64 own_ns;
 
 static inline void
 choose_own_clock(void)
 {
-	hone_probe.own_clock = (--until_own_clock == 0);
+	hone_probe.own_clock = (--hone_probe.until_own_clock == 0);
 	if (unlikely(hone_probe.own_clock))
 	{
-		until_own_clock = OWN_CLOCK_INTERVAL;
+		hone_probe.until_own_clock = HONE_OWN_CLOCK_INTERVAL;
 		own_ns = 0;
 	}
-}
-
-static void
-add_own_time(void)
-{
-	hone_probe.own_clock = false;
-	pg_atomic_fetch_add_u64(&own_time->statements, 1);
-	pg_atomic_fetch_add_u64(&own_time->ns, own_ns);
-}
-
-void
-hone_probe_own_time(uint64 *statements, uint64 *ns)
-{
-	*statements = pg_atomic_read_u64(&own_time->statements);
-	*ns = pg_atomic_read_u64(&own_time->ns);
 }
 
 /*
@@ -640,7 +585,10 @@ end_with_own_clock(HoneFrame *frame, QueryDesc *query_desc)
 	end_execution(frame, query_desc);
 	own_ns += hone_now_ns() - start;
 	if (hone_probe.nesting == 0)
-		add_own_time();
+	{
+		hone_probe.own_clock = false;
+		hone_own_time_add(own_ns);
+	}
 }
 
 static void
@@ -722,7 +670,7 @@ hone_probe_init(void)
 
 	define_settings();
 	EnableQueryId();
-	hone_shmem_register(&own_time_part);
+	hone_own_time_init();
 
 	prev_ExecutorStart = ExecutorStart_hook;
 	ExecutorStart_hook = probe_ExecutorStart;

@@ -157,7 +157,8 @@ CREATE FUNCTION hone.self_account_row(
 	OUT samples_evicted bigint, OUT samples_lost bigint, OUT samples_too_long bigint,
 	OUT slow_queries_overwritten bigint, OUT slow_queries_rate_limited bigint,
 	OUT slow_queries_lost bigint, OUT plans_lost bigint,
-	OUT rounds bigint, OUT launcher_cpu_ms float8, OUT collector_cpu_ms float8)
+	OUT rounds bigint, OUT launcher_cpu_ms float8, OUT collector_cpu_ms float8,
+	OUT capture_ms float8)
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
@@ -190,6 +191,7 @@ BEGIN
 	INTO slow_log_memory_bytes, slow_queries_overwritten, slow_queries_rate_limited,
 		slow_queries_lost, plans_lost
 	FROM hone.slow_queries_info_row() s;
+	SELECT c.estimated_ms INTO capture_ms FROM hone.capture_cost() c;
 END
 $$;
 COMMENT ON FUNCTION hone.self_account_row() IS 'The row of hone.self_account';
@@ -197,4 +199,4 @@ COMMENT ON FUNCTION hone.self_account_row() IS 'The row of hone.self_account';
 CREATE VIEW hone.self_account WITH (security_barrier) AS
 SELECT * FROM hone.self_account_row();
 COMMENT ON VIEW hone.self_account IS
-'The library''s account of itself since the server started: whether it captures and where that is kept, shared memory, what it holds and lost, rounds of the collector and CPU time of its own processes';
+'The library''s account of itself since the server started: whether it captures and where that is kept, shared memory, what it holds and lost, rounds of the collector, CPU time of its own processes, and time inside statements';

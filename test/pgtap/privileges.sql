@@ -30,7 +30,7 @@ INSERT INTO public_routine VALUES
 ('workload_memory'), ('workload_info_row'),
 ('pool_counters'), ('pool_peaks'),
 ('collector_databases'),			-- empty without pg_read_all_stats
-('collector_cost'), ('self_account_row'),	-- about the library, nobody's data
+('collector_cost'), ('capture_cost'), ('self_account_row'),	-- about the library, nobody's data
 ('explain_recommendation'),			-- reads hone.recommendations as the caller
 ('cron_jobs'), ('cron_job_name');	-- what pg_cron itself shows the caller
 SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM routines

@@ -91,6 +91,7 @@ __DATA__
 00000|42501|25006|SELECT hone.collect_step('collect_samples')
 00000|42501|00000|SELECT * FROM hone.collector_steps()
 00000|00000|00000|SELECT * FROM hone.collector_cost()
+00000|00000|00000|SELECT * FROM hone.capture_cost()
 00000|00000|00000|SELECT * FROM hone.collector_status
 00000|42501|00000|SELECT hone.wake_collector()
 00000|42501|00000|SELECT cost_after FROM hone.what_if('SELECT * FROM t WHERE a=1', ARRAY['CREATE INDEX ON t (a)'])
