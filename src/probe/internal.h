@@ -176,6 +176,24 @@ hone_probe_fill_key(HoneQueryKey *key, uint64 queryid)
 	memset(key->pad, 0, sizeof(key->pad));
 }
 
+/* What a record adds up, or may stay without. */
+static inline void
+hone_probe_begin_record(HoneExecution *execution)
+{
+	execution->exec_ns = 0;
+	execution->rows = 0;
+	memset(&execution->usage, 0, sizeof(execution->usage));
+	execution->jit_functions = 0;
+	execution->jit_ns = 0;
+	execution->outcome = HONE_COMPLETED;
+	execution->sqlerrcode = 0;
+	execution->caught_errors = 0;
+	execution->unusual = false;
+	execution->text = NULL;
+	execution->params = NULL;
+	execution->query_desc = NULL;
+}
+
 static inline uint64
 hone_probe_top_queryid(void)
 {

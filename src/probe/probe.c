@@ -177,12 +177,12 @@ probe_ExecutorStart(QueryDesc *query_desc, int eflags)
 {
 	uint64		queryid = (uint64) query_desc->plannedstmt->queryId;
 
-	hone_probe.early_plan = NULL;
-	if (queryid == 0 || !hone_probe_tracking())
+	if (!hone_probe_tracking() || queryid == 0)
 	{
 		call_ExecutorStart(query_desc, eflags);
 		return;
 	}
+	hone_probe.early_plan = NULL;
 	queryid = hone_stats_identity(queryid);
 	if (unlikely(hone_slowlog_expects(queryid)) && !(eflags & EXEC_FLAG_EXPLAIN_ONLY))
 		start_expected(query_desc, eflags, queryid);
@@ -234,18 +234,7 @@ begin_execution(QueryDesc *query_desc)
 	frame->subxact = GetCurrentSubTransactionId();
 
 	execution = &frame->execution;
-	execution->exec_ns = 0;
-	execution->rows = 0;
-	memset(&execution->usage, 0, sizeof(execution->usage));
-	execution->jit_functions = 0;
-	execution->jit_ns = 0;
-	execution->outcome = HONE_COMPLETED;
-	execution->sqlerrcode = 0;
-	execution->caught_errors = 0;
-	execution->unusual = false;
-	execution->text = NULL;
-	execution->params = NULL;
-	execution->query_desc = NULL;
+	hone_probe_begin_record(execution);
 	hone_probe_fill_key(&execution->key, hone_stats_identity(queryid));
 	execution->command = hone_probe_command_tag(query_desc->operation);
 	execution->nesting = hone_probe.nesting;

@@ -190,11 +190,40 @@ add_node(Collector *collector, PlanState *state)
 	scan->table = table;
 }
 
+/*
+ * Does a node have children other than left, right and subplans? Those that do
+ * are the business of planstate_tree_walker.
+ */
+static inline bool
+has_other_children(const PlanState *state)
+{
+	switch (nodeTag(state))
+	{
+		case T_AppendState:
+		case T_MergeAppendState:
+		case T_BitmapAndState:
+		case T_BitmapOrState:
+		case T_SubqueryScanState:
+		case T_CustomScanState:
+			return true;
+		default:
+			return state->initPlan != NIL || state->subPlan != NIL;
+	}
+}
+
+/* The walker costs a multiple of a node, so it is left to those that need it. */
 static bool
 visit_node(PlanState *state, void *arg)
 {
+	check_stack_depth();
 	add_node((Collector *) arg, state);
-	return planstate_tree_walker(state, visit_node, arg);
+	if (unlikely(has_other_children(state)))
+		return planstate_tree_walker(state, visit_node, arg);
+	if (outerPlanState(state) != NULL)
+		visit_node(outerPlanState(state), arg);
+	if (innerPlanState(state) != NULL)
+		visit_node(innerPlanState(state), arg);
+	return false;
 }
 
 static int
@@ -253,43 +282,69 @@ collect_tree(HoneFrame *frame, QueryDesc *query_desc)
 		remove_duplicates(frame);
 }
 
+static inline bool
+is_leaf(const PlanState *state)
+{
+	return outerPlanState(state) == NULL && !has_other_children(state);
+}
+
+static inline void
+begin_table(HoneTableRead *table, Oid relid, bool is_target)
+{
+	table->relid = relid;
+	table->is_target = is_target;
+	table->seq_rows = 0;
+	table->index_rows = 0;
+}
+
 /*
  * What the execution that has just been started will scan and change. The
- * commonest plan, a single scan of a table, needs no walk.
+ * commonest plans need no walk: one scan, or one table changed through one
+ * scan or without.
  */
 void
 hone_scans_collect(HoneFrame *frame, QueryDesc *query_desc)
 {
-	PlanState  *top = query_desc->planstate;
+	PlanState  *scan = query_desc->planstate;
 	const PlannedStmt *plan = query_desc->plannedstmt;
+	int			ntables = 0;
 	Relation	rel;
 	bool		is_index;
+	Oid			relid;
 
 	frame->nscans = 0;
 	frame->scans_room = HONE_INLINE_SCANS;
 	frame->scans = frame->few;
 	frame->execution.ntables = 0;
 	frame->execution.tables = frame->tables;
-	if (unlikely(top == NULL))
+	if (unlikely(scan == NULL))
 		return;
-	if (outerPlanState(top) != NULL || top->initPlan != NIL || top->subPlan != NIL ||
-		plan->resultRelations != NIL || plan->appendRelations != NIL ||
-		IsParallelWorker() || (rel = counting_relation(top, &is_index)) == NULL)
+	if (IsA(scan, ModifyTableState) && !has_other_children(scan) &&
+		list_length(plan->resultRelations) == 1)
+	{
+		relid = ((ModifyTableState *) scan)->resultRelInfo->ri_RelationDesc->rd_id;
+		if (likely(relid >= FirstNormalObjectId))
+			begin_table(&frame->tables[ntables++], relid, true);
+		scan = outerPlanState(scan);
+	}
+	if (plan->appendRelations != NIL || IsParallelWorker() || scan == NULL || !is_leaf(scan))
 	{
 		collect_tree(frame, query_desc);
 		return;
 	}
-	if (!is_counted(rel))
-		return;
-	frame->few[0].rel = rel;
-	frame->few[0].is_index = is_index;
-	frame->few[0].table = 0;
-	frame->tables[0].relid = ((ScanState *) top)->ss_currentRelation->rd_id;
-	frame->tables[0].is_target = false;
-	frame->tables[0].seq_rows = 0;
-	frame->tables[0].index_rows = 0;
-	frame->nscans = 1;
-	frame->execution.ntables = 1;
+
+	rel = counting_relation(scan, &is_index);
+	if (is_counted(rel))
+	{
+		relid = ((ScanState *) scan)->ss_currentRelation->rd_id;
+		if (ntables == 0 || frame->tables[0].relid != relid)
+			begin_table(&frame->tables[ntables++], relid, false);
+		frame->few[0].rel = rel;
+		frame->few[0].is_index = is_index;
+		frame->few[0].table = ntables - 1;
+		frame->nscans = 1;
+	}
+	frame->execution.ntables = ntables;
 }
 
 /* A nested statement's rows are its own, not those of the ones around it. */

@@ -111,23 +111,33 @@ call_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_only
 								params, env, dest, qc);
 }
 
+/* The text of a command is its tag. */
+static pg_noinline void
+remember_tag(const HoneQueryKey *key, CommandTag command)
+{
+	const char *name = GetCommandTagName(command);
+
+	hone_stats_remember_text(key, name, (int) strlen(name), 0, NULL);
+}
+
 static void
 begin_utility(HoneExecution *execution, const PlannedStmt *pstmt, const char *query_string)
 {
-	const char *name;
-
-	memset(execution, 0, sizeof(*execution));
-	execution->unusual = false;
 	execution->command = CreateCommandTag(pstmt->utilityStmt);
 	hone_probe_fill_key(&execution->key, utility_id(execution->command));
 	execution->nesting = hone_probe.nesting;
 	execution->top_queryid = hone_probe_top_queryid();
+	hone_probe_begin_record(execution);
+	execution->plan_ns = 0;
+	execution->plan_kind = HONE_PLAN_UNKNOWN;
+	execution->ntables = 0;
+	execution->tables = NULL;
+	execution->early_plan = NULL;
 	hone_probe_set_text(execution, query_string, pstmt->stmt_location, pstmt->stmt_len);
 	if (!utility_text_is_safe(pstmt->utilityStmt))
 		execution->text_is_safe = false;
-
-	name = GetCommandTagName(execution->command);
-	hone_stats_remember_text(&execution->key, name, (int) strlen(name), 0, NULL);
+	if (!hone_stats_text_known(&execution->key))
+		remember_tag(&execution->key, execution->command);
 }
 
 static void

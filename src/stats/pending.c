@@ -22,9 +22,14 @@
  * the rest, and the next owner of the slot drains before it starts. A crash
  * loses the areas along with the table.
  *
+ * A query was last seen when its figures were drained, at most a second later
+ * than it ran: that spares each statement a look at the time. Durations are
+ * counted in a few places of a batch; when they fall too far apart for those,
+ * the entry is drained early.
+ *
  * Nothing here raises an error or allocates memory, so it may be called while an
- * error is being handled. Not called in parallel workers: their leader reports
- * for them.
+ * error is being handled. Parallel workers only report what they read
+ * (hone_stats_record_tables), straight to the tallies.
  */
 #include "postgres.h"
 
@@ -92,14 +97,11 @@ clear_batch(HoneBatch *batch)
 	memset(&batch->counters, 0, sizeof(batch->counters));
 	batch->counters.min_ns = PG_UINT64_MAX;
 	batch->ntables = 0;
+	batch->nstrays = 0;
 	memset(batch->count, 0, sizeof(batch->count));
 }
 
-/*
- * Move one entry's figures to the table. A query was last seen when that was
- * noticed, at most a second later than it ran: that spares each statement a
- * look at the time.
- */
+/* Move one entry's figures to the table. */
 static pg_noinline void
 drain_entry(PendingArea *area, PendingEntry *entry)
 {
@@ -233,14 +235,28 @@ find_entry(const HoneQueryKey *key, uint64 top_queryid)
 	return NULL;
 }
 
-/* Count a duration in a batch; false if its place is taken by another bucket. */
+/* A bucket whose place is taken by another one. */
+static pg_noinline bool
+count_stray(HoneBatch *batch, int bucket)
+{
+	int			i = HONE_BATCH_DIRECT + batch->nstrays;
+
+	if (batch->nstrays == HONE_BATCH_STRAYS)
+		return false;
+	batch->nstrays++;
+	batch->bucket[i] = (uint16) bucket;
+	batch->count[i] = 1;
+	return true;
+}
+
+/* Count a duration in a batch; false if there is no place left for it. */
 static inline bool
 count_bucket(HoneBatch *batch, int bucket)
 {
-	unsigned int i = (unsigned int) bucket % HONE_BATCH_BUCKETS;
+	unsigned int i = (unsigned int) bucket % HONE_BATCH_DIRECT;
 
-	if (batch->count[i] != 0 && batch->bucket[i] != bucket)
-		return false;
+	if (unlikely(batch->count[i] != 0 && batch->bucket[i] != bucket))
+		return count_stray(batch, bucket);
 	batch->bucket[i] = (uint16) bucket;
 	batch->count[i]++;
 	return true;
@@ -382,7 +398,7 @@ hone_stats_record(const HoneExecution *execution)
 			return first;
 		}
 		SpinLockRelease(&my_area->lock);
-		/* Two durations fell on one place: empty the entry, then it fits. */
+		/* Empty the entry, then it fits. */
 		drain_entry(my_area, entry);
 	}
 }

@@ -33,7 +33,9 @@ typedef struct HoneCounters
 } HoneCounters;
 
 /* A batch of executions of one query on its way from a backend to the table. */
-#define HONE_BATCH_BUCKETS 16
+#define HONE_BATCH_DIRECT 32
+#define HONE_BATCH_STRAYS 16
+#define HONE_BATCH_BUCKETS (HONE_BATCH_DIRECT + HONE_BATCH_STRAYS)
 #define HONE_BATCH_TABLES 8
 typedef struct HoneBatch
 {
@@ -50,7 +52,12 @@ typedef struct HoneBatch
 	int			ntables;
 	HoneTableRead tables[HONE_BATCH_TABLES];
 
-	/* Histogram increments, direct-mapped by bucket % HONE_BATCH_BUCKETS. */
+	/*
+	 * Histogram increments: direct-mapped by bucket % HONE_BATCH_DIRECT, then
+	 * those whose place was taken by another bucket, one by one. What has no
+	 * count is not in use.
+	 */
+	int			nstrays;
 	uint16		bucket[HONE_BATCH_BUCKETS];
 	uint32		count[HONE_BATCH_BUCKETS];
 } HoneBatch;
