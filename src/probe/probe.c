@@ -609,6 +609,7 @@ probe_ExecutorEnd(QueryDesc *query_desc)
 static void
 set_deepest(bool is_enabled, int level)
 {
+	hone_probe.early_plan = NULL;
 	if (!is_enabled || level == TRACK_NONE)
 		hone_probe.deepest = -1;
 	else
