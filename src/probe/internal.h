@@ -159,11 +159,11 @@ hone_probe_tracking(void)
  * transaction and goes to the log; when the log takes no errors, it does not.
  */
 static inline bool
-hone_probe_may_go_unguarded(void)
+hone_probe_may_go_unguarded(SubTransactionId subxact)
 {
 	return hone_probe.nesting == 0 && MyBackendType == B_BACKEND &&
 		log_min_messages <= ERROR && log_min_messages != LOG &&
-		GetCurrentSubTransactionId() == TopSubTransactionId;
+		subxact == TopSubTransactionId;
 }
 
 static inline void

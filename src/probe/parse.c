@@ -26,12 +26,13 @@
 /* A planning under way. */
 typedef struct Planning
 {
-	HonePlanned planned;		/* as it will be */
 	HoneExecution *outer;
+	uint64		queryid;
+	CmdType		command;
+	const Query *parse;			/* may be gone when the transaction aborts */
 	const char *source;
-	int			location;
-	int			len;
 	ParamListInfo params;
+	uint64		start;
 } Planning;
 
 /*
@@ -143,42 +144,53 @@ static inline void
 begin_planning(Planning *planning, const Query *parse, const char *query_string,
 			   ParamListInfo params)
 {
-	HonePlanned *planned = &planning->planned;
-
-	hone_probe_fill_key(&planned->key, hone_stats_identity((uint64) parse->queryId));
-	planned->top_queryid = hone_probe_top_queryid();
-	planned->command = parse->commandType;
-	planned->with_values = params != NULL;
+	planning->queryid = hone_stats_identity((uint64) parse->queryId);
+	planning->command = parse->commandType;
+	planning->parse = parse;
 	planning->source = query_string;
-	planning->location = parse->stmt_location;
-	planning->len = parse->stmt_len;
 	planning->params = params;
-	planning->outer = hone_probe_enter_planning(planned->key.queryid);
-	planned->ns = -hone_now_ns();
+	planning->outer = hone_probe_enter_planning(planning->queryid);
+	planning->start = hone_now_ns();
 }
 
+/* It succeeded: leave word for the execution that follows. */
 static inline void
-end_planning(Planning *planning)
+end_planning(const Planning *planning)
 {
-	planning->planned.ns += hone_now_ns();
+	HonePlanned *planned = &hone_probe.planned;
+	uint64		now = hone_now_ns();
+
 	hone_probe_leave(planning->outer);
+
+	/* Functions that were folded may have been planned meanwhile. */
+	hone_planned_flush();
+	hone_probe_fill_key(&planned->key, planning->queryid);
+	planned->top_queryid = hone_probe_top_queryid();
+	planned->command = planning->command;
+	planned->with_values = planning->params != NULL;
+	planned->ns = now - planning->start;
 }
 
 /* The planner has failed; the time it took is what this execution took. */
 static void
-record_failure(Planning *planning, int sqlerrcode)
+record_failure(const Planning *planning, int sqlerrcode)
 {
+	const Query *parse = planning->parse;
 	HoneExecution execution;
 
-	end_planning(planning);
+	hone_probe_leave(planning->outer);
 	memset(&execution, 0, sizeof(execution));
-	execution.key = planning->planned.key;
-	execution.command = hone_probe_command_tag(planning->planned.command);
+	hone_probe_fill_key(&execution.key, planning->queryid);
+	execution.command = hone_probe_command_tag(planning->command);
 	execution.nesting = hone_probe.nesting;
-	execution.top_queryid = planning->planned.top_queryid;
-	execution.exec_ns = planning->planned.ns;
-	execution.params = planning->params;
-	hone_probe_set_text(&execution, planning->source, planning->location, planning->len);
+	execution.top_queryid = hone_probe_top_queryid();
+	execution.exec_ns = hone_now_ns() - planning->start;
+	if (sqlerrcode != 0)
+	{
+		execution.params = planning->params;
+		hone_probe_set_text(&execution, planning->source, parse->stmt_location,
+							parse->stmt_len);
+	}
 	hone_failure_set(&execution, sqlerrcode);
 	hone_probe_hand_over(&execution);
 	hone_failure_passed(&execution);
@@ -214,10 +226,6 @@ plan_guarded(Query *parse, const char *query_string, int cursor_options,
 	}
 	PG_END_TRY();
 	end_planning(&planning);
-
-	/* Functions that were folded may have been planned meanwhile. */
-	hone_planned_flush();
-	hone_probe.planned = planning.planned;
 	return plan;
 }
 
@@ -230,7 +238,7 @@ probe_planner(Query *parse, const char *query_string, int cursor_options,
 	if (parse->queryId == 0 || !hone_probe_tracking())
 		return call_planner(parse, query_string, cursor_options, bound_params);
 	hone_planned_flush();
-	if (unlikely(!hone_probe_may_go_unguarded()))
+	if (unlikely(!hone_probe_may_go_unguarded(GetCurrentSubTransactionId())))
 		return plan_guarded(parse, query_string, cursor_options, bound_params);
 
 	begin_planning(&top_planning, parse, query_string, bound_params);
@@ -238,8 +246,6 @@ probe_planner(Query *parse, const char *query_string, int cursor_options,
 	plan = call_planner(parse, query_string, cursor_options, bound_params);
 	under_way = false;
 	end_planning(&top_planning);
-	hone_planned_flush();
-	hone_probe.planned = top_planning.planned;
 	return plan;
 }
 

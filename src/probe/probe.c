@@ -219,7 +219,7 @@ take_planning(HoneExecution *execution, const QueryDesc *query_desc)
 
 /* An execution begins to run; it has no frame yet. NULL if it is to have none. */
 static pg_attribute_always_inline HoneFrame *
-begin_execution(QueryDesc *query_desc)
+begin_execution(QueryDesc *query_desc, SubTransactionId subxact)
 {
 	uint64		queryid = (uint64) query_desc->plannedstmt->queryId;
 	HoneExecution *execution;
@@ -231,7 +231,7 @@ begin_execution(QueryDesc *query_desc)
 	if (unlikely(frame == NULL))
 		return NULL;
 	frame->query_desc = query_desc;
-	frame->subxact = GetCurrentSubTransactionId();
+	frame->subxact = subxact;
 
 	execution = &frame->execution;
 	hone_probe_begin_record(execution);
@@ -389,9 +389,9 @@ run_guarded(HoneFrame *frame, HONE_EXECUTOR_RUN_PARAMS)
 }
 
 static pg_attribute_always_inline void
-run_measured(HoneFrame *frame, HONE_EXECUTOR_RUN_PARAMS)
+run_measured(HoneFrame *frame, SubTransactionId subxact, HONE_EXECUTOR_RUN_PARAMS)
 {
-	frame->unguarded = hone_probe_may_go_unguarded();
+	frame->unguarded = hone_probe_may_go_unguarded(subxact);
 	begin_stretch(frame);
 	if (likely(frame->unguarded))
 		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
@@ -408,21 +408,23 @@ run_with_own_clock(HONE_EXECUTOR_RUN_PARAMS)
 	uint64		start = hone_now_ns();
 	HoneFrame  *frame = hone_frame_find(queryDesc);
 	uint64		before = frame ? frame->execution.exec_ns : 0;
+	SubTransactionId subxact = GetCurrentSubTransactionId();
 
 	if (frame == NULL)
-		frame = begin_execution(queryDesc);
+		frame = begin_execution(queryDesc, subxact);
 	if (frame == NULL)
 	{
 		run_unmeasured(HONE_EXECUTOR_RUN_ARGS);
 		return;
 	}
-	run_measured(frame, HONE_EXECUTOR_RUN_ARGS);
+	run_measured(frame, subxact, HONE_EXECUTOR_RUN_ARGS);
 	own_ns += hone_now_ns() - start - (frame->execution.exec_ns - before);
 }
 
 static void
 probe_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 {
+	SubTransactionId subxact;
 	HoneFrame  *frame;
 
 	/* Switched off, and nothing begun before that is still to be measured. */
@@ -438,11 +440,12 @@ probe_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 		run_with_own_clock(HONE_EXECUTOR_RUN_ARGS);
 		return;
 	}
+	subxact = GetCurrentSubTransactionId();
 	frame = hone_frame_find(queryDesc);
 	if (likely(frame == NULL))
-		frame = begin_execution(queryDesc);
+		frame = begin_execution(queryDesc, subxact);
 	if (likely(frame != NULL))
-		run_measured(frame, HONE_EXECUTOR_RUN_ARGS);
+		run_measured(frame, subxact, HONE_EXECUTOR_RUN_ARGS);
 	else
 		run_unmeasured(HONE_EXECUTOR_RUN_ARGS);
 }

@@ -282,10 +282,13 @@ collect_tree(HoneFrame *frame, QueryDesc *query_desc)
 		remove_duplicates(frame);
 }
 
+/* A scan of one table that has nothing below it. */
 static inline bool
-is_leaf(const PlanState *state)
+is_single_scan(const PlanState *state)
 {
-	return outerPlanState(state) == NULL && !has_other_children(state);
+	return (IsA(state, IndexScanState) || IsA(state, SeqScanState) ||
+			IsA(state, IndexOnlyScanState)) &&
+		state->initPlan == NIL && state->subPlan == NIL;
 }
 
 static inline void
@@ -297,54 +300,79 @@ begin_table(HoneTableRead *table, Oid relid, bool is_target)
 	table->index_rows = 0;
 }
 
+static inline void
+add_single_scan(HoneFrame *frame, PlanState *state)
+{
+	bool		is_index;
+	Relation	rel = counting_relation(state, &is_index);
+	int			n = frame->execution.ntables;
+	Oid			relid;
+
+	if (!is_counted(rel))
+		return;
+	relid = ((ScanState *) state)->ss_currentRelation->rd_id;
+	if (n == 0 || frame->tables[0].relid != relid)
+	{
+		begin_table(&frame->tables[n++], relid, false);
+		frame->execution.ntables = n;
+	}
+	frame->few[0].rel = rel;
+	frame->few[0].is_index = is_index;
+	frame->few[0].table = n - 1;
+	frame->nscans = 1;
+}
+
+/* One table is changed, through one scan or without. False if it is not so. */
+static pg_noinline bool
+collect_change(HoneFrame *frame, PlanState *top, const PlannedStmt *plan)
+{
+	PlanState  *source = outerPlanState(top);
+	Oid			relid;
+
+	if (!IsA(top, ModifyTableState) || top->initPlan != NIL || top->subPlan != NIL ||
+		list_length(plan->resultRelations) != 1 || source == NULL ||
+		!(is_single_scan(source) ||
+		  (IsA(source, ResultState) && outerPlanState(source) == NULL &&
+		   source->initPlan == NIL && source->subPlan == NIL)))
+		return false;
+	relid = ((ModifyTableState *) top)->resultRelInfo->ri_RelationDesc->rd_id;
+	if (relid >= FirstNormalObjectId)
+	{
+		begin_table(&frame->tables[0], relid, true);
+		frame->execution.ntables = 1;
+	}
+	add_single_scan(frame, source);
+	return true;
+}
+
 /*
  * What the execution that has just been started will scan and change. The
- * commonest plans need no walk: one scan, or one table changed through one
- * scan or without.
+ * commonest plans need no walk.
  */
 void
 hone_scans_collect(HoneFrame *frame, QueryDesc *query_desc)
 {
-	PlanState  *scan = query_desc->planstate;
+	PlanState  *top = query_desc->planstate;
 	const PlannedStmt *plan = query_desc->plannedstmt;
-	int			ntables = 0;
-	Relation	rel;
-	bool		is_index;
-	Oid			relid;
 
 	frame->nscans = 0;
 	frame->scans_room = HONE_INLINE_SCANS;
 	frame->scans = frame->few;
 	frame->execution.ntables = 0;
 	frame->execution.tables = frame->tables;
-	if (unlikely(scan == NULL))
+	if (unlikely(top == NULL))
 		return;
-	if (IsA(scan, ModifyTableState) && !has_other_children(scan) &&
-		list_length(plan->resultRelations) == 1)
+	if (likely(plan->appendRelations == NIL && !IsParallelWorker()))
 	{
-		relid = ((ModifyTableState *) scan)->resultRelInfo->ri_RelationDesc->rd_id;
-		if (likely(relid >= FirstNormalObjectId))
-			begin_table(&frame->tables[ntables++], relid, true);
-		scan = outerPlanState(scan);
+		if (is_single_scan(top))
+		{
+			add_single_scan(frame, top);
+			return;
+		}
+		if (plan->resultRelations != NIL && collect_change(frame, top, plan))
+			return;
 	}
-	if (plan->appendRelations != NIL || IsParallelWorker() || scan == NULL || !is_leaf(scan))
-	{
-		collect_tree(frame, query_desc);
-		return;
-	}
-
-	rel = counting_relation(scan, &is_index);
-	if (is_counted(rel))
-	{
-		relid = ((ScanState *) scan)->ss_currentRelation->rd_id;
-		if (ntables == 0 || frame->tables[0].relid != relid)
-			begin_table(&frame->tables[ntables++], relid, false);
-		frame->few[0].rel = rel;
-		frame->few[0].is_index = is_index;
-		frame->few[0].table = ntables - 1;
-		frame->nscans = 1;
-	}
-	frame->execution.ntables = ntables;
+	collect_tree(frame, query_desc);
 }
 
 /* A nested statement's rows are its own, not those of the ones around it. */
