@@ -195,6 +195,16 @@ RESET pg_hone.max_plan_length;
 SELECT plan IS NULL AS no_plan FROM slowplan_seen WHERE query LIKE '%slowplan_early%';
 SELECT plans_lost - :before AS counted FROM hone.slow_queries_info;
 
+-- Nor is one that is not JSON: anybody can make a cost infinite.
+SET pg_hone.slow_query_ms = 0;
+SET pg_hone.slow_plan_ms = 0;
+SET cpu_tuple_cost = 1e308;
+SELECT count(*) AS slowplan_infinite FROM slowplan_t a, slowplan_t b;
+RESET cpu_tuple_cost;
+SET pg_hone.slow_query_ms = -1;
+SELECT plan IS NULL AS no_plan FROM slowplan_seen WHERE query LIKE '%slowplan_infinite%';
+SELECT plans_lost - :before AS counted FROM hone.slow_queries_info;
+
 SET client_min_messages = warning;
 DROP VIEW slowplan_seen;
 DROP FUNCTION slowplan_f();

@@ -21,8 +21,10 @@
 #include "access/parallel.h"
 #include "access/xact.h"
 #include "executor/instrument.h"
+#include "fmgr.h"
 #include "nodes/nodeFuncs.h"
 #include "nodes/plannodes.h"
+#include "utils/fmgrprotos.h"
 #include "utils/memutils.h"
 #include "utils/resowner.h"
 
@@ -99,8 +101,25 @@ hone_slow_plan_is_plain(const PlannedStmt *stmt)
 	return is_plain(stmt->planTree, 0) && are_plain(stmt->subplans, 0);
 }
 
+/*
+ * Readers take a plan for jsonb, and one that is none would break the view and
+ * the collector for everybody. EXPLAIN prints such a one: with planner costs set
+ * high enough, by anybody, a cost is Infinity, which JSON has no word for.
+ */
+static void
+require_json(char *plan)
+{
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "pg_hone plan check",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old_context = MemoryContextSwitchTo(context);
+
+	(void) DirectFunctionCall1(jsonb_in, CStringGetDatum(plan));
+	MemoryContextSwitchTo(old_context);
+	MemoryContextDelete(context);
+}
+
 static char *
-print_plan(QueryDesc *query_desc, bool has_run)
+print_plan(QueryDesc *query_desc, bool has_run, int max_length)
 {
 	ExplainState *es = NewExplainState();
 	int			counted = has_run ? query_desc->estate->es_instrument : 0;
@@ -124,15 +143,16 @@ print_plan(QueryDesc *query_desc, bool has_run)
 	/* As auto_explain does: one object, not a list of one. */
 	if (es->str->len > 0 && es->str->data[es->str->len - 1] == '\n')
 		es->str->data[--es->str->len] = '\0';
-	if (es->str->len < 2)
+	if (es->str->len < 2 || es->str->len > max_length)
 		return NULL;
 	es->str->data[0] = '{';
 	es->str->data[es->str->len - 1] = '}';
+	require_json(es->str->data);
 	return es->str->data;
 }
 
 char *
-hone_slow_plan(QueryDesc *query_desc, bool has_run)
+hone_slow_plan(QueryDesc *query_desc, bool has_run, int max_length)
 {
 	char	   *volatile plan = NULL;
 	MemoryContext old_context = CurrentMemoryContext;
@@ -153,7 +173,7 @@ hone_slow_plan(QueryDesc *query_desc, bool has_run)
 	MemoryContextSwitchTo(query_desc->estate->es_query_cxt);
 	PG_TRY();
 	{
-		plan = print_plan(query_desc, has_run);
+		plan = print_plan(query_desc, has_run, max_length);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();

@@ -260,12 +260,12 @@ plan_of(const HoneExecution *execution)
 	{
 		if (execution->query_desc == NULL)
 			return NULL;
-		plan = hone_slow_plan(execution->query_desc, true);
+		plan = hone_slow_plan(execution->query_desc, true, max_plan_length);
 	}
 	else if (plan == NULL)
 		return NULL;
 
-	if (plan == NULL || plan[0] == '\0' || strlen(plan) > (Size) max_plan_length)
+	if (plan == NULL || plan[0] == '\0')
 	{
 		hone_slow_ring_count_lost_plan();
 		return NULL;
@@ -325,17 +325,10 @@ hone_slowlog_before_start(QueryDesc *query_desc, const HoneQueryKey *key)
 const char *
 hone_slowlog_after_start(QueryDesc *query_desc)
 {
-	char	   *plan = hone_slow_plan(query_desc, false);
+	const char *plan = hone_slow_plan(query_desc, false, max_plan_length);
 
 	/* Empty is one that is lost, should the statement fail. */
-	if (plan == NULL)
-		return "";
-	if (strlen(plan) > (Size) max_plan_length)
-	{
-		pfree(plan);
-		return "";
-	}
-	return plan;
+	return plan ? plan : "";
 }
 
 void
