@@ -43,7 +43,7 @@
 #include "jobs/jobs.h"
 
 #define LOCK_KEY 0x686f6e65
-#define LOCK_CLASS 9			/* SQL functions use 1 and 2 */
+#define LOCK_CLASS 9			/* SQL functions use 1 and 2, jobs uses 10 */
 #define CLEANUP_LOCK_TIMEOUT_MS 10000
 
 PGDLLEXPORT void hone_apply_builder_main(Datum arg);

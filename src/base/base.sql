@@ -6,9 +6,3 @@
 CREATE SCHEMA hone;
 COMMENT ON SCHEMA hone IS 'pg_hone: tunes queries and indexes from inside the server';
 GRANT USAGE ON SCHEMA hone TO PUBLIC;
-
-CREATE FUNCTION hone.hold_extension() RETURNS void
-LANGUAGE C STRICT VOLATILE PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'hone_hold_extension';
-COMMENT ON FUNCTION hone.hold_extension() IS
-'Has DROP EXTENSION wait until the transaction ends; taken before several tables of the schema are locked';

@@ -7,23 +7,28 @@
 #include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/indexing.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_extension.h"
 #include "commands/extension.h"
-#include "fmgr.h"
 #include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
 #include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/fmgroids.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 
 #include "base/compat.h"
 #include "base/owner.h"
 
-PG_FUNCTION_INFO_V1(hone_hold_extension);
-
 #define SAFE_SEARCH_PATH "pg_catalog, pg_temp"
+
+/* For the extension. */
+#define WAIT_MS 20
+#define MAX_WAIT_MS 1000
 
 Oid
 hone_extension_oid(void)
@@ -64,18 +69,48 @@ enter(HoneScope *scope, Oid roleid, int flags, const char *search_path)
 }
 
 /*
+ * The lock that DROP EXTENSION takes first. Anybody can take it too, and keep it
+ * as long as a transaction (ALTER FUNCTION his_own DEPENDS ON EXTENSION ...), so
+ * nothing of ours waits for it for long: then we go on without, and it is the
+ * deadlock detector that keeps a real DROP EXTENSION from harm.
+ */
+static void
+lock_extension(Oid extension)
+{
+	static TimestampTz gave_up = 0; /* in the transaction that began then */
+	TimestampTz transaction = GetCurrentTransactionStartTimestamp();
+	int			waits = gave_up == transaction ? 0 : MAX_WAIT_MS / WAIT_MS;
+	LOCKTAG		tag;
+
+	SET_LOCKTAG_OBJECT(tag, MyDatabaseId, ExtensionRelationId, extension, 0);
+	while (LockAcquire(&tag, AccessShareLock, false, true) == LOCKACQUIRE_NOT_AVAIL)
+	{
+		if (waits-- <= 0)
+		{
+			gave_up = transaction;
+			break;
+		}
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 WAIT_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+	}
+	AcceptInvalidationMessages();
+}
+
+/*
  * DROP EXTENSION locks the extension first and then its tables, in an order of
  * its own. Whoever is to lock several of our tables holds the extension
  * before, so that one waits for the other and neither deadlocks.
  */
-static Oid
-hold_extension(void)
+Oid
+hone_hold_extension(void)
 {
 	Oid			extension = hone_extension_oid();
 
 	if (OidIsValid(extension))
 	{
-		LockDatabaseObject(ExtensionRelationId, extension, 0, AccessShareLock);
+		lock_extension(extension);
 		/* It may have gone while we waited. */
 		extension = hone_extension_oid();
 	}
@@ -87,18 +122,10 @@ hold_extension(void)
 	return extension;
 }
 
-/* hone.hold_extension(): the same for functions written in SQL. */
-Datum
-hone_hold_extension(PG_FUNCTION_ARGS pg_attribute_unused())
-{
-	(void) hold_extension();
-	PG_RETURN_VOID();
-}
-
 void
 hone_enter_owner(HoneScope *scope)
 {
-	Oid			extension = hold_extension();
+	Oid			extension = hone_hold_extension();
 
 	enter(scope, extension_owner(extension), SECURITY_LOCAL_USERID_CHANGE,
 		  SAFE_SEARCH_PATH);

@@ -18,11 +18,16 @@ typedef struct HoneScope
 extern Oid	hone_extension_oid(void);
 
 /*
+ * Have DROP EXTENSION wait until the transaction ends (if somebody else locks
+ * the extension for long, only the deadlock detector does). Returns its OID;
+ * raises ERRCODE_UNDEFINED_OBJECT when it is not installed in this database.
+ */
+extern Oid	hone_hold_extension(void);
+
+/*
  * Become the extension's owner with search_path = pg_catalog, pg_temp, to read
  * and write our own tables by static, fully qualified SQL. Never run text of
- * a user inside such a scope. Holds the extension until the transaction ends, so
- * that DROP EXTENSION waits. Raises ERRCODE_UNDEFINED_OBJECT when the
- * extension is not installed in this database.
+ * a user inside such a scope. Holds the extension (hone_hold_extension).
  */
 extern void hone_enter_owner(HoneScope *scope);
 

@@ -9,11 +9,12 @@
  * than it needs, and what is done stays done when a later one fails. It leaves
  * its outcome in shared memory for the launcher and hone.collector_status.
  *
- * One round at a time in a database: both take ShareUpdateExclusiveLock on the
- * extension, hone.collect() for its transaction, the worker for its session.
- * That lock does not conflict with what everybody else holds there
- * (base/owner.c), and has DROP EXTENSION wait until the round is over. An
- * advisory lock would let anybody stop the collector.
+ * One round at a time in a database: both take a lock that no SQL command can,
+ * hone.collect() for its transaction, the worker for its session. A lock that
+ * anybody can take and keep (an ordinary advisory one, or one on the extension,
+ * by ALTER ... DEPENDS ON EXTENSION) would let anybody stop the collector. DROP
+ * EXTENSION waits for hone.collect(), and for a step of the worker; after one,
+ * the round ends when the extension has gone.
  *
  * On error: collect_step() notes what a step raises. What ends its transaction
  * (time limits are what that is for: they keep a round from being long in the
@@ -28,14 +29,12 @@
 
 #include <sys/resource.h>
 
-#include "catalog/pg_extension.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
-#include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
@@ -50,6 +49,8 @@
 #define STEP_TIMEOUT_MS (20 * 1000)
 #define ROUND_LOCK_TIMEOUT "2s"
 #define MAX_STEPS 32
+#define LOCK_KEY 0x686f6e65
+#define LOCK_CLASS 10			/* SQL functions use 1 and 2, apply uses 9 */
 
 PG_FUNCTION_INFO_V1(hone_jobs_hold_collector);
 
@@ -68,18 +69,17 @@ typedef struct StepState
 	const char *name;
 	int			timeout_ms;
 	TimestampTz started;
-	bool		refused;		/* somebody else's round began meanwhile */
+	bool		refused;		/* another round began, or the extension has gone */
 	const char *problem;		/* to be noted */
 } StepState;
 
-/* The lock that this worker's session holds. */
-static LOCKTAG held_tag;
+/* Does this worker's session hold the lock? */
 static bool held = false;
 
 static void
-set_tag(LOCKTAG *tag, Oid extension)
+set_tag(LOCKTAG *tag)
 {
-	SET_LOCKTAG_OBJECT(*tag, MyDatabaseId, ExtensionRelationId, extension, 0);
+	SET_LOCKTAG_ADVISORY(*tag, MyDatabaseId, LOCK_KEY, 0, LOCK_CLASS);
 }
 
 /*
@@ -89,18 +89,12 @@ set_tag(LOCKTAG *tag, Oid extension)
 Datum
 hone_jobs_hold_collector(PG_FUNCTION_ARGS pg_attribute_unused())
 {
-	Oid			extension = hone_extension_oid();
+	LOCKTAG		tag;
 
-	if (OidIsValid(extension))
-	{
-		LockDatabaseObject(ExtensionRelationId, extension, 0, ShareUpdateExclusiveLock);
-		/* It may have gone while we waited. */
-		extension = hone_extension_oid();
-	}
-	if (!OidIsValid(extension))
-		ereport(ERROR,
-				(errcode(ERRCODE_UNDEFINED_OBJECT),
-				 errmsg("extension \"pg_hone\" does not exist in this database")));
+	/* In this order: a round at work, waited for here, holds the extension. */
+	set_tag(&tag);
+	(void) LockAcquire(&tag, ExclusiveLock, false, false);
+	(void) hone_hold_extension();
 	PG_RETURN_VOID();
 }
 
@@ -108,18 +102,23 @@ hone_jobs_hold_collector(PG_FUNCTION_ARGS pg_attribute_unused())
 static bool
 hold_round(void)
 {
+	LOCKTAG		tag;
+
 	if (held)
 		return true;
-	set_tag(&held_tag, hone_extension_oid());
-	held = LockAcquire(&held_tag, ShareUpdateExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
+	set_tag(&tag);
+	held = LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 	return held;
 }
 
 static void
 release_round(void)
 {
+	LOCKTAG		tag;
+
+	set_tag(&tag);
 	if (held)
-		LockRelease(&held_tag, ShareUpdateExclusiveLock, true);
+		LockRelease(&tag, ExclusiveLock, true);
 	held = false;
 }
 
@@ -180,7 +179,7 @@ run_step(void *arg)
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1];
 
-	step->refused = !hold_round();
+	step->refused = !OidIsValid(hone_extension_oid()) || !hold_round();
 	if (step->refused)
 		return;
 
@@ -221,7 +220,7 @@ try_step(HoneTryFunction function, StepState *step, HoneTryResult *result)
 		held = false;
 }
 
-/* False when there is no time left, or another round has begun. */
+/* False when there is no time left, or the rest is not ours to do. */
 static bool
 do_step(const RoundState *round, const char *name, HoneTryResult *outcome)
 {

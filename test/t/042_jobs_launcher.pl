@@ -47,6 +47,30 @@ $node->safe_psql('postgres', q{ALTER FUNCTION hone.collector_steps_away() RENAME
 wait_for("SELECT failures = 0 AND last_error IS NULL FROM hone.collector_status WHERE database = 'postgres' AND step = 'round'",
 	'and forgotten after one that does not');
 
+# nobody can stop the collector by locking the extension, as anybody may
+$node->safe_psql('postgres', 'CREATE ROLE mallory');
+my $steps = $node->safe_psql('postgres', q{
+	BEGIN;
+	SET LOCAL ROLE mallory;
+	CREATE FUNCTION pg_temp.f() RETURNS int LANGUAGE sql AS 'SELECT 1';
+	ALTER FUNCTION pg_temp.f() DEPENDS ON EXTENSION pg_hone;
+	RESET ROLE;
+	DO $$
+	BEGIN
+		FOR i IN 1 .. 300 LOOP
+			PERFORM pg_sleep(0.1);
+			EXIT WHEN (SELECT count(*) FROM hone.collector_status
+				WHERE step IN ('collect_slow_queries', 'reconcile_actions') AND last_run > now() AND failures = 0) = 2;
+		END LOOP;
+	END
+	$$;
+	SELECT count(*) FROM hone.collector_status
+	WHERE step IN ('collect_slow_queries', 'reconcile_actions') AND last_run > now() AND failures = 0;
+	ROLLBACK;
+});
+is($steps, 2, 'a lock on the extension does not stop the collector');
+$node->safe_psql('postgres', 'DROP ROLE mallory');
+
 # a database in which nothing happens is left alone: rounds are no workload.
 # (But once the minute is over, there is one to collect its statistics.)
 sleep 12 if (localtime)[0] > 48;
