@@ -89,7 +89,7 @@ FROM memory m
 UNION ALL
 SELECT s.id, s.logged_at, s.username,
        pg_catalog.current_database()::text,
-       s.application_name, s.client_addr, s.queryid,
+       s.application_name, CASE WHEN v.visible THEN s.client_addr END, s.queryid,
        CASE WHEN v.visible THEN s.query ELSE '<insufficient privilege>' END,
        CASE WHEN v.visible THEN s.parameters END,
        s.duration_ms, s.plan_ms, s.rows,

@@ -3,8 +3,8 @@
  *	  The slow log in memory, as rows.
  *
  * Reads one entry at a time, so that nobody who adds one waits for more than a
- * copy. Texts, values and plans of roles whose statements the reader may not
- * see are left out here, not in SQL, so the function can be called by anybody.
+ * copy. Texts, values, plans and addresses of roles whose statements the reader
+ * may not see are left out here, not in SQL, so the function can be called by anybody.
  *
  * The collector says what it has stored. That is true only when its transaction
  * commits, so until then it is kept in this process, and forgotten if the
@@ -69,7 +69,7 @@ put_entry(const HoneSlowCopy *copy, bool visible, ReturnSetInfo *rsinfo)
 	values[i++] = TimestampTzGetDatum(entry->logged_at);
 	values[i++] = ObjectIdGetDatum(entry->userid);
 	values[i++] = CStringGetTextDatum(entry->application_name);
-	if (entry->client_addr[0] == '\0')
+	if (!visible || entry->client_addr[0] == '\0')
 		nulls[i++] = true;
 	else
 		values[i++] = DirectFunctionCall1(inet_in, CStringGetDatum(entry->client_addr));

@@ -2,7 +2,7 @@
 -- of pg_read_all_stats sees all. Asked of everything that PUBLIC may read.
 SET client_min_messages = warning;
 SET search_path = public;
-SELECT plan(13);
+SELECT plan(14);
 
 CREATE ROLE hiding_alice LOGIN;
 CREATE ROLE hiding_bob LOGIN;
@@ -38,6 +38,10 @@ RESET pg_hone.slow_plan_ms;
 -- Durable too, where there is something to make durable.
 SELECT format('SELECT %s', p.oid::regproc) || '()' FROM pg_proc p
 WHERE pronamespace = 'hone'::regnamespace AND pronargs = 0 AND proname LIKE 'collect%' \gexec
+-- One that came over the network.
+INSERT INTO hone.slow_query_store
+SELECT (jsonb_populate_record(s, '{"id": 1, "client_addr": "192.0.2.77"}')).*
+FROM hone.slow_query_store s WHERE username = 'hiding_alice' LIMIT 1;
 
 -- Advice on it, which shows texts, values and plans.
 SELECT ok((SELECT count(*) > 0 FROM hone.recommend()), 'there is advice');
@@ -65,6 +69,7 @@ SELECT format('INSERT INTO hiding_found VALUES (%L, %L, (%s))', 'bob', name, que
 SELECT count(*) AS bob_others FROM hone.query_stats WHERE username = 'hiding_alice' AND query <> '<insufficient privilege>' \gset
 SELECT count(*) > 0 AS bob_hidden FROM hone.query_stats WHERE username = 'hiding_alice' AND query = '<insufficient privilege>' \gset
 SELECT count(*) AS bob_params FROM hone.slow_queries WHERE username = 'hiding_alice' AND (parameters IS NOT NULL OR plan IS NOT NULL) \gset
+SELECT count(*) AS bob_addresses FROM hone.slow_queries WHERE client_addr IS NOT NULL \gset
 SELECT count(*) AS bob_settings FROM hone.workload_samples WHERE username = 'hiding_alice' AND settings IS NOT NULL \gset
 CREATE FUNCTION pg_temp.story(id bigint) RETURNS text LANGUAGE plpgsql AS
 $$ BEGIN RETURN hone.explain_recommendation(id); EXCEPTION WHEN undefined_object THEN RETURN NULL; END $$;
@@ -72,6 +77,7 @@ SELECT count(pg_temp.story(i)) AS bob_stories FROM generate_series(1, 1000) i \g
 DROP FUNCTION pg_temp.story(bigint);
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION hiding_alice;
+SELECT count(*) AS alice_addresses FROM hone.slow_queries WHERE client_addr = '192.0.2.77' \gset
 SELECT format('INSERT INTO hiding_found VALUES (%L, %L, (%s))', 'alice', name, query) FROM hiding_reads \gexec
 RESET SESSION AUTHORIZATION;
 SET SESSION AUTHORIZATION hiding_reader;
@@ -85,6 +91,7 @@ SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM hiding_found WHERE r
 SELECT is(:bob_others, 0, 'bob sees the text of none of alice''s queries');
 SELECT ok(:'bob_hidden'::bool, 'but that they ran');
 SELECT is(:bob_params, 0, 'bob sees no parameters and plans of alice''s');
+SELECT is(ARRAY[:alice_addresses, :bob_addresses], ARRAY[1, 0], 'nor from where she came');
 SELECT is(:bob_settings + :bob_stories, 0, 'nor her settings, nor what was recommended for her queries');
 SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'reader' AND name = 'hone.recommendation_queries'), '>', 0::bigint,
               'a member of pg_read_all_stats finds them in the advice');
@@ -98,6 +105,7 @@ SELECT cmp_ok((SELECT rows FROM hiding_found WHERE reader = 'reader' AND name = 
               'a member of pg_read_all_stats finds her texts in the statistics');
 SELECT cmp_ok((SELECT count(*)::int FROM hone.query_stats WHERE username = 'hiding_bob'), '>=', 0, 'a superuser reads');
 
+DELETE FROM hone.slow_query_store WHERE id = 1;
 DROP TABLE hiding_t, hiding_reads, hiding_found;
 DROP ROLE hiding_alice, hiding_bob, hiding_reader;
 SELECT * FROM finish();
