@@ -36,6 +36,11 @@ FROM hone.query_stats s JOIN hone.query_errors e USING (userid, dbid, queryid, t
 WHERE s.query LIKE '%stats\_errors\_%'
 GROUP BY s.query, s.calls, s.errors ORDER BY s.query COLLATE "C";
 
+-- what advice undoes is no error that was caught
+SELECT count(*) AS advised FROM hone.advise('SELECT a FROM stats_errors_t WHERE a = 1');
+SELECT count(*) AS answered FROM hone.what_if('SELECT a FROM stats_errors_t WHERE a = 1', '{CREATE INDEX ON stats_errors_t (a)}');
+SELECT count(*) FROM hone.query_errors WHERE query LIKE '%hone.advise(%' OR query LIKE '%hone.what\_if(%';
+
 -- nobody else sees the text
 CREATE ROLE stats_errors_other;
 GRANT SELECT ON stats_errors_seen TO stats_errors_other;

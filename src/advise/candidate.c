@@ -32,6 +32,7 @@
 
 #include "advise/internal.h"
 #include "base/compat.h"
+#include "base/record.h"
 
 #define MAX_CANDIDATES 4000
 #define MAX_KEY_BYTES 400		/* of all keys together, on average */
@@ -109,10 +110,12 @@ imagine(HoneRun *run, HoneCandidate *c)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	bool		old_paused = hone_capture_paused;
 	volatile bool ok = false;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->memory);
+	hone_capture_paused = true;
 	PG_TRY();
 	{
 		c->index = hone_whatif_index(psprintf("CREATE INDEX %s", c->body));
@@ -120,6 +123,7 @@ imagine(HoneRun *run, HoneCandidate *c)
 		if (strncmp(c->index->definition, "CREATE INDEX ON ", 16) == 0)
 			c->body = c->index->definition + strlen("CREATE INDEX ");
 		ReleaseCurrentSubTransaction();
+		hone_capture_paused = old_paused;
 		ok = true;
 	}
 	PG_CATCH();
@@ -130,6 +134,7 @@ imagine(HoneRun *run, HoneCandidate *c)
 		edata = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		hone_capture_paused = old_paused;
 		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 			edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 			ReThrowError(edata);

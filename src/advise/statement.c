@@ -34,6 +34,7 @@
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
+#include "base/record.h"
 #include "base/settings.h"
 
 /* Of pg_hone.advisor_time_limit, for one piece of work; but not below. */
@@ -171,6 +172,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorContextCallback callback;
+	bool		old_paused = hone_capture_paused;
 
 	if (st->failure)
 		return false;
@@ -189,12 +191,14 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 	BeginInternalSubTransaction(NULL);
 	MemoryContextReset(run->scratch);
 	MemoryContextSwitchTo(run->scratch);
+	hone_capture_paused = true; /* that it is rolled back is no error caught */
 	start_clock(st);
 	PG_TRY();
 	{
 		analyze_and_work(run, st, work, arg);
 		(void) stop_clock(st);
 		RollbackAndReleaseCurrentSubTransaction();
+		hone_capture_paused = old_paused;
 	}
 	PG_CATCH();
 	{
@@ -206,6 +210,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 		edata = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		hone_capture_paused = old_paused;
 		error_context_stack = callback.previous;
 		CurrentResourceOwner = owner;
 		if (late && edata->sqlerrcode == ERRCODE_QUERY_CANCELED)

@@ -133,8 +133,8 @@ typedef struct HoneExecution
 
 /*
  * Set to keep this process's own statements out of everything that is kept:
- * for good in our workers, and around what-if planning (restore it in
- * PG_FINALLY).
+ * while a plan is printed for the slow log, and around what-if planning. Whoever
+ * sets it restores it, also on error.
  */
 extern bool hone_capture_paused;
 

@@ -22,6 +22,7 @@
 #include "utils/resowner.h"
 
 #include "base/compat.h"
+#include "base/record.h"
 #include "whatif/details.h"
 
 PG_FUNCTION_INFO_V1(hone_what_if);
@@ -217,9 +218,11 @@ find_answer_aside(const Question *question, Answer *answer)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	bool		old_paused = hone_capture_paused;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(context);
+	hone_capture_paused = true;
 	PG_TRY();
 	{
 		find_answer(question, answer);
@@ -232,12 +235,14 @@ find_answer_aside(const Question *question, Answer *answer)
 		error = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
+		hone_capture_paused = old_paused;
 		MemoryContextSwitchTo(context);
 		CurrentResourceOwner = owner;
 		ReThrowError(error);
 	}
 	PG_END_TRY();
 	RollbackAndReleaseCurrentSubTransaction();
+	hone_capture_paused = old_paused;
 	MemoryContextSwitchTo(context);
 	CurrentResourceOwner = owner;
 }
