@@ -157,6 +157,7 @@ CREATE FUNCTION hone.self_account_row(
 	OUT samples_evicted bigint, OUT samples_lost bigint, OUT samples_too_long bigint,
 	OUT slow_queries_overwritten bigint, OUT slow_queries_rate_limited bigint,
 	OUT slow_queries_lost bigint, OUT plans_lost bigint,
+	OUT slow_queries_overwritten_unstored bigint,
 	OUT rounds bigint, OUT launcher_cpu_ms float8, OUT collector_cpu_ms float8,
 	OUT capture_ms float8)
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL RESTRICTED
@@ -187,9 +188,10 @@ BEGIN
 	SELECT w.memory_bytes, w.evictions, w.lost, w.too_long
 	INTO samples_memory_bytes, samples_evicted, samples_lost, samples_too_long
 	FROM hone.workload_info_row() w;
-	SELECT s.memory_bytes, s.overwritten, s.rate_limited, s.lost, s.plans_lost
+	SELECT s.memory_bytes, s.overwritten, s.rate_limited, s.lost, s.plans_lost,
+		s.overwritten_unstored
 	INTO slow_log_memory_bytes, slow_queries_overwritten, slow_queries_rate_limited,
-		slow_queries_lost, plans_lost
+		slow_queries_lost, plans_lost, slow_queries_overwritten_unstored
 	FROM hone.slow_queries_info_row() s;
 	SELECT c.estimated_ms INTO capture_ms FROM hone.capture_cost() c;
 END
