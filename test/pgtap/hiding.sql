@@ -41,7 +41,7 @@ WHERE pronamespace = 'hone'::regnamespace AND pronargs = 0 AND proname LIKE 'col
 -- One that came over the network.
 INSERT INTO hone.slow_query_store
 SELECT (jsonb_populate_record(s, '{"id": 1, "client_addr": "192.0.2.77"}')).*
-FROM hone.slow_query_store s WHERE username = 'hiding_alice' LIMIT 1;
+FROM hone.slow_query_store s WHERE userid = 'hiding_alice'::regrole LIMIT 1;
 
 -- Advice on it, which shows texts, values and plans.
 SELECT ok((SELECT count(*) > 0 FROM hone.recommend()), 'there is advice');
