@@ -56,6 +56,30 @@ hone_backend_index(void)
 #endif
 }
 
+/* How many command tags there are; core does not say any more from 16 on. */
+#define PG_CMDTAG(tag, name, event_trigger_ok, rewrite_ok, row_count) + 1
+enum
+{
+	HONE_COMMAND_TAGS = 0
+#include "tcop/cmdtaglist.h"
+};
+#undef PG_CMDTAG
+
+/* The same of the leader of this parallel worker; -1 if it has none. */
+static inline int
+hone_parallel_leader_index(void)
+{
+	const PGPROC *leader = MyProc ? MyProc->lockGroupLeader : NULL;
+
+	if (leader == NULL)
+		return -1;
+#if PG_VERSION_NUM >= 170000
+	return GetNumberFromPGProc(leader);
+#else
+	return leader->pgprocno;
+#endif
+}
+
 /* instr_time is a plain integer from 16 on. */
 static inline uint64
 hone_instr_ns(instr_time time)

@@ -127,7 +127,7 @@ call_planner(Query *parse, const char *query_string, int cursor_options,
 }
 
 /*
- * A planning for which no execution came (EXPLAIN, PREPARE). One that was
+ * A planning for which no execution came (EXPLAIN, a portal that never ran). One that was
  * followed by its execution is counted with that.
  */
 void

@@ -100,7 +100,7 @@ hand_over(const HoneExecution *execution)
 	bool		first = hone_stats_record(execution);
 
 	/* Once for each time that there is something new to collect. */
-	if (unlikely(first) && execution->outcome == HONE_COMPLETED)
+	if (unlikely(first))
 		hone_jobs_mark_database(MyDatabaseId);
 	if (hone_slowlog_wants(execution->exec_ns) ||
 		execution->outcome != HONE_COMPLETED)
@@ -361,6 +361,8 @@ call_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 static pg_noinline void
 run_unmeasured(HONE_EXECUTOR_RUN_PARAMS)
 {
+	if (queryDesc->plannedstmt->parallelModeNeeded)
+		hone_stats_announce_parallel(NULL);
 	hone_probe.nesting++;
 	PG_TRY();
 	{
@@ -392,6 +394,8 @@ static pg_attribute_always_inline void
 run_measured(HoneFrame *frame, SubTransactionId subxact, HONE_EXECUTOR_RUN_PARAMS)
 {
 	frame->unguarded = hone_probe_may_go_unguarded(subxact);
+	if (unlikely(queryDesc->plannedstmt->parallelModeNeeded))
+		hone_stats_announce_parallel(&frame->execution.key);
 	begin_stretch(frame);
 	if (likely(frame->unguarded))
 		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
@@ -590,9 +594,11 @@ probe_ExecutorEnd(QueryDesc *query_desc)
 
 	if (frame != NULL)
 	{
-		if (unlikely(hone_probe.own_clock))
+		if (unlikely(hone_capture_paused))
+			hone_probe.own_clock = false;
+		else if (unlikely(hone_probe.own_clock))
 			end_with_own_clock(frame, query_desc);
-		else if (likely(!hone_capture_paused))
+		else
 			end_execution(frame, query_desc);
 		hone_frame_drop(frame);
 	}

@@ -85,7 +85,7 @@ utility_text_is_safe(const Node *statement)
 static uint64
 utility_id(CommandTag command)
 {
-	static uint64 ids[COMMAND_TAG_NEXTTAG];
+	static uint64 ids[HONE_COMMAND_TAGS];
 
 	if (ids[command] == 0)
 	{

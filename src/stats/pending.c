@@ -53,6 +53,7 @@ typedef struct PendingEntry
 
 typedef struct PendingArea
 {
+	HoneQueryKey parallel;		/* what our parallel workers work for */
 	slock_t		lock;			/* protects everything below */
 	int			used;
 	PendingEntry entry[PENDING_ENTRIES];
@@ -81,6 +82,7 @@ pending_startup(void *memory, bool found)
 	{
 		SpinLockInit(&areas[i].lock);
 		areas[i].used = 0;
+		memset(&areas[i].parallel, 0, sizeof(areas[i].parallel));
 		memset(areas[i].entry, 0, sizeof(areas[i].entry));
 	}
 }
@@ -422,16 +424,36 @@ hone_stats_record_plan(const HoneQueryKey *key, uint64 top_queryid, CommandTag c
 	SpinLockRelease(&my_area->lock);
 }
 
+/*
+ * The server tells a parallel worker the id of the top level statement, which
+ * need not be that of the one it works for. So the leader says it here before
+ * it starts workers (it has them for one statement at a time), and says so of
+ * one that is not to be counted; it does not go on before they have ended.
+ */
+void
+hone_stats_announce_parallel(const HoneQueryKey *key)
+{
+	if (!have_area())
+		return;
+	if (key)
+		my_area->parallel = *key;
+	else
+		memset(&my_area->parallel, 0, sizeof(my_area->parallel));
+}
+
 /* Once for each parallel worker and execution: not worth an entry. */
 void
 hone_stats_record_tables(const HoneExecution *execution)
 {
+	int			leader = hone_parallel_leader_index();
 	HoneBatch	batch;
 
-	if (areas == NULL || execution->ntables == 0)
+	if (areas == NULL || execution->ntables == 0 || leader < 0 || leader >= MaxBackends)
 		return;
 	memset(&batch, 0, sizeof(batch));
-	batch.key = execution->key;
+	batch.key = areas[leader].parallel;
+	if (batch.key.queryid == 0)
+		return;
 	batch.command = execution->command;
 	batch.last_seen = GetCurrentTimestamp();
 	count_tables(&batch, execution);

@@ -28,7 +28,11 @@ extern bool hone_stats_record(const HoneExecution *execution);
 extern void hone_stats_record_plan(const HoneQueryKey *key, uint64 top_queryid,
 								   CommandTag command, uint64 plan_ns);
 
-/* What a parallel worker read; its leader reports the rest of the execution. */
+/*
+ * What a parallel worker read; its leader reports the rest of the execution, and
+ * announces before whose execution it is (NULL: one that is not counted).
+ */
+extern void hone_stats_announce_parallel(const HoneQueryKey *key);
 extern void hone_stats_record_tables(const HoneExecution *execution);
 
 /*
