@@ -93,6 +93,8 @@ BEGIN;
 EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF)
     DECLARE c CURSOR FOR SELECT 'explained' FROM stats_cur WHERE a = 1;
 COMMIT;
+SELECT 1 AS one \; EXPLAIN (COSTS OFF) DECLARE c CURSOR FOR SELECT 'twice' FROM stats_cur
+    \; EXPLAIN (ANALYZE, COSTS OFF, TIMING OFF, SUMMARY OFF) SELECT 2 FROM stats_cur WHERE a < 2 \; SELECT 2 AS two;
 SELECT * FROM stats_cur_seen;
 RESET pg_hone.slow_query_ms;
 RESET pg_hone.slow_plan_ms;
