@@ -93,7 +93,8 @@ CREATE TABLE work_v AS SELECT 'created' AS x FROM work_u;
 SELECT count(*) > 0 AS catalog FROM pg_class;
 SELECT count(*) >= 0 AS own FROM hone.slow_query_store;
 SELECT 1 AS nothing;
-SELECT count(*) FROM work_seen WHERE query ~ 'explained|created|long';
+SELECT count(*) FROM work_seen WHERE query ~ 'explained|long';
+SELECT query, replannable FROM work_seen WHERE query ~ 'created';
 SELECT count(*) FROM hone.workload WHERE tables::text ~ 'pg_class|hone\.' OR query LIKE 'SELECT _1 AS nothing';
 -- a temporary table is nobody else's
 SELECT 'temp' FROM work_temp;

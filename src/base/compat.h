@@ -237,6 +237,25 @@ hone_jumble_query(Query *query, const char *query_text)
 }
 
 /*
+ * Does the core leave the query inside DECLARE CURSOR and CREATE TABLE AS without
+ * an id? 18 does not. From 17 on, what fills a materialized view is a query out
+ * of the catalog, and that has none in any version.
+ */
+static inline bool
+hone_inner_query_has_no_id(bool materialized_view)
+{
+#if PG_VERSION_NUM >= 180000
+	(void) materialized_view;
+	return false;
+#elif PG_VERSION_NUM >= 170000
+	return !materialized_view;
+#else
+	(void) materialized_view;
+	return true;
+#endif
+}
+
+/*
  * 18 notes among a query's constants also its external parameters, and a list
  * of constants as a whole. Length of such a list; -1 of a single constant.
  */

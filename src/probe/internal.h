@@ -323,6 +323,24 @@ extern void hone_probe_set_text(HoneExecution *execution, const char *source,
 								int location, int len);
 extern bool hone_probe_place_text(const char *source, int *location, int *len);
 
+/* in inner.c */
+typedef struct HoneInnerText
+{
+	int			location;		/* in the source */
+	int			len;
+	int			into_location;	/* of SELECT INTO: the clause in it */
+	int			into_len;		/* 0: there is none */
+} HoneInnerText;
+
+/*
+ * Identify the query inside a DECLARE CURSOR or CREATE TABLE AS and find its
+ * text, which it has none of when its stmt_location is -1 afterwards. NULL when
+ * there is no query in it, or it has an id.
+ */
+extern Query *hone_inner_identify(const Query *outer, const char *source,
+								  HoneInnerText *text, struct JumbleState **jstate);
+extern char *hone_inner_text_without_into(const char *source, const HoneInnerText *text);
+
 /* in frame.c */
 extern HoneFrame *hone_frame_unused;
 extern HoneFrame *hone_frame_allocate(void);

@@ -79,6 +79,54 @@ begins_statement(const char *text)
 	return false;
 }
 
+/* In a function, parameters have names. */
+static inline bool
+has_named_params(const ParseState *pstate)
+{
+	return pstate->p_post_columnref_hook != NULL || pstate->p_pre_columnref_hook != NULL;
+}
+
+/*
+ * Is the text of a query that was just identified wanted? Each time where its
+ * parameters have names, whose places must be noted.
+ */
+static inline bool
+text_is_wanted(const HoneQueryKey *key, const ParseState *pstate, int *location, int *len)
+{
+	return (has_named_params(pstate) || !hone_stats_text_known(key)) &&
+		hone_probe_place_text(pstate->p_sourcetext, location, len);
+}
+
+/*
+ * The query inside a utility statement that runs one. Its own text, and what
+ * the slow log and the samples see of it, is its part of the statement's.
+ */
+static pg_noinline void
+learn_inner(const ParseState *pstate, const Query *outer)
+{
+	const char *source = pstate->p_sourcetext;
+	HoneInnerText part;
+	HoneQueryKey key;
+	JumbleState *jstate;
+	Query	   *query = hone_inner_identify(outer, source, &part, &jstate);
+	char	   *without_into = NULL;
+	const char *text;
+
+	if (query == NULL)
+		return;
+	hone_probe_fill_key(&key, hone_stats_identify(query, (uint64) query->queryId, source));
+	if (query->stmt_location < 0 || !text_is_wanted(&key, pstate, &part.location, &part.len))
+		return;
+	if (part.into_len > 0)
+		without_into = hone_inner_text_without_into(source, &part);
+	text = without_into ? without_into : source + part.location;
+	hone_stats_remember_query(&key, query, source, text, part.len, part.location, jstate);
+	if (has_named_params(pstate))
+		hone_workload_learn(key.queryid, query, text, part.len, part.location);
+	if (without_into)
+		pfree(without_into);
+}
+
 /*
  * A query is identified even when its text is not wanted: what runs later is
  * known by its id.
@@ -89,15 +137,20 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 	const char *text = pstate->p_sourcetext;
 	int			location = query->stmt_location;
 	int			len = query->stmt_len;
-	bool		named = pstate->p_post_columnref_hook != NULL ||
-		pstate->p_pre_columnref_hook != NULL;	/* parameters, in a function */
 	HoneQueryKey key;
 
 	if (prev_post_parse_analyze)
 		prev_post_parse_analyze(pstate, query, jstate);
 
-	if (query->utilityStmt != NULL || text == NULL || !hone_probe_tracking())
+	if (text == NULL || !hone_probe_tracking())
 		return;
+	if (query->utilityStmt != NULL)
+	{
+		if (IsA(query->utilityStmt, DeclareCursorStmt) ||
+			IsA(query->utilityStmt, CreateTableAsStmt))
+			learn_inner(pstate, query);
+		return;
+	}
 	if (unlikely(query->queryId == 0))
 	{
 		/* compute_query_id is off: identify it ourselves. */
@@ -106,14 +159,13 @@ probe_post_parse_analyze(ParseState *pstate, Query *query, JumbleState *jstate)
 			return;
 	}
 	hone_probe_fill_key(&key, hone_stats_identify(query, (uint64) query->queryId, text));
-	if ((!named && hone_stats_text_known(&key)) ||
-		!hone_probe_place_text(text, &location, &len))
+	if (!text_is_wanted(&key, pstate, &location, &len))
 		return;
 	text = CleanQuerytext(text, &location, &len);
 	if (!begins_statement(text))
 		return;
 	hone_stats_remember_query(&key, query, pstate->p_sourcetext, text, len, location, jstate);
-	if (named)
+	if (has_named_params(pstate))
 		hone_workload_learn(key.queryid, query, text, len, location);
 }
 

@@ -191,31 +191,39 @@ COMMENT ON FUNCTION hone.reset_query_stats(oid, oid, bigint) IS
 -- query_rollup_progress_store.
 
 CREATE TABLE hone.query_history_store (
-    userid            oid NOT NULL,
-    queryid           bigint NOT NULL,
-    toplevel          bool NOT NULL,
-    first_seen        timestamptz NOT NULL,
-    command           text NOT NULL,
-    query             text,
-    last_seen         timestamptz NOT NULL,
-    calls             bigint NOT NULL,
-    errors            bigint NOT NULL,
-    cancels           bigint NOT NULL,
-    rows              bigint NOT NULL,
-    total_exec_ms     float8 NOT NULL,
-    min_exec_ms       float8,
-    max_exec_ms       float8,
-    stddev_exec_ms    float8,
-    p50_ms            float8,
-    p95_ms            float8,
-    p99_ms            float8,
-    plans             bigint NOT NULL,
-    total_plan_ms     float8 NOT NULL,
-    shared_blks_hit   bigint NOT NULL,
-    shared_blks_read  bigint NOT NULL,
-    temp_blks_written bigint NOT NULL,
-    wal_bytes         bigint NOT NULL,
-    histogram         bytea NOT NULL,
+    userid              oid NOT NULL,
+    queryid             bigint NOT NULL,
+    toplevel            bool NOT NULL,
+    first_seen          timestamptz NOT NULL,
+    command             text NOT NULL,
+    query               text,
+    last_seen           timestamptz NOT NULL,
+    calls               bigint NOT NULL,
+    errors              bigint NOT NULL,
+    cancels             bigint NOT NULL,
+    rows                bigint NOT NULL,
+    total_exec_ms       float8 NOT NULL,
+    min_exec_ms         float8,
+    max_exec_ms         float8,
+    stddev_exec_ms      float8,
+    p50_ms              float8,
+    p95_ms              float8,
+    p99_ms              float8,
+    plans               bigint NOT NULL,
+    total_plan_ms       float8 NOT NULL,
+    shared_blks_hit     bigint NOT NULL,
+    shared_blks_read    bigint NOT NULL,
+    temp_blks_written   bigint NOT NULL,
+    wal_bytes           bigint NOT NULL,
+    caught_errors       bigint NOT NULL,
+    generic_plans       bigint NOT NULL,
+    shared_blks_dirtied bigint NOT NULL,
+    shared_blks_written bigint NOT NULL,
+    temp_blks_read      bigint NOT NULL,
+    blk_read_ms         float8 NOT NULL,
+    blk_write_ms        float8 NOT NULL,
+    jit_ms              float8 NOT NULL,
+    histogram           bytea NOT NULL,
     PRIMARY KEY (queryid, userid, toplevel, first_seen)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hone.query_history_store IS 'Durable copy of this database''s query statistics';
@@ -263,24 +271,32 @@ CREATE AGGREGATE hone.histogram_sum(histogram bytea) (
 COMMENT ON AGGREGATE hone.histogram_sum(bytea) IS 'The sum of histograms';
 
 CREATE TABLE hone.query_rollup_store (
-    period            text NOT NULL CHECK (period IN ('minute', 'hour', 'day')),
-    bucket_start      timestamptz NOT NULL,
-    queryid           bigint NOT NULL,     -- 0: all that have no row of their own
-    userid            oid NOT NULL,
-    toplevel          bool NOT NULL,
-    calls             bigint NOT NULL,
-    errors            bigint NOT NULL,
-    cancels           bigint NOT NULL,
-    rows              bigint NOT NULL,
-    total_exec_ms     float8 NOT NULL,
-    max_exec_ms       float8,              -- NULL: planned, but not executed
-    plans             bigint NOT NULL,
-    total_plan_ms     float8 NOT NULL,
-    shared_blks_hit   bigint NOT NULL,
-    shared_blks_read  bigint NOT NULL,
-    temp_blks_written bigint NOT NULL,
-    wal_bytes         bigint NOT NULL,
-    histogram         bytea NOT NULL,
+    period              text NOT NULL CHECK (period IN ('minute', 'hour', 'day')),
+    bucket_start        timestamptz NOT NULL,
+    queryid             bigint NOT NULL,     -- 0: all that have no row of their own
+    userid              oid NOT NULL,
+    toplevel            bool NOT NULL,
+    calls               bigint NOT NULL,
+    errors              bigint NOT NULL,
+    cancels             bigint NOT NULL,
+    rows                bigint NOT NULL,
+    total_exec_ms       float8 NOT NULL,
+    max_exec_ms         float8,              -- NULL: planned, but not executed
+    plans               bigint NOT NULL,
+    total_plan_ms       float8 NOT NULL,
+    shared_blks_hit     bigint NOT NULL,
+    shared_blks_read    bigint NOT NULL,
+    temp_blks_written   bigint NOT NULL,
+    wal_bytes           bigint NOT NULL,
+    caught_errors       bigint NOT NULL,
+    generic_plans       bigint NOT NULL,
+    shared_blks_dirtied bigint NOT NULL,
+    shared_blks_written bigint NOT NULL,
+    temp_blks_read      bigint NOT NULL,
+    blk_read_ms         float8 NOT NULL,
+    blk_write_ms        float8 NOT NULL,
+    jit_ms              float8 NOT NULL,
+    histogram           bytea NOT NULL,
     PRIMARY KEY (period, bucket_start, queryid, userid, toplevel)
 );
 COMMENT ON TABLE hone.query_rollup_store IS
@@ -320,6 +336,11 @@ BEGIN
                sum(f.shared_blks_hit) AS shared_blks_hit,
                sum(f.shared_blks_read) AS shared_blks_read,
                sum(f.temp_blks_written) AS temp_blks_written, sum(f.wal_bytes) AS wal_bytes,
+               sum(f.caught_errors) AS caught_errors, sum(f.generic_plans) AS generic_plans,
+               sum(f.shared_blks_dirtied) AS shared_blks_dirtied,
+               sum(f.shared_blks_written) AS shared_blks_written,
+               sum(f.temp_blks_read) AS temp_blks_read, sum(f.blk_read_ms) AS blk_read_ms,
+               sum(f.blk_write_ms) AS blk_write_ms, sum(f.jit_ms) AS jit_ms,
                hone.histogram_sum(f.histogram) AS histogram
         FROM (SELECT f.*, f.has_row
                           OR row_number() OVER (PARTITION BY f.has_row
@@ -350,6 +371,13 @@ BEGIN
             shared_blks_read = r.shared_blks_read + a.shared_blks_read,
             temp_blks_written = r.temp_blks_written + a.temp_blks_written,
             wal_bytes = r.wal_bytes + a.wal_bytes,
+            caught_errors = r.caught_errors + a.caught_errors,
+            generic_plans = r.generic_plans + a.generic_plans,
+            shared_blks_dirtied = r.shared_blks_dirtied + a.shared_blks_dirtied,
+            shared_blks_written = r.shared_blks_written + a.shared_blks_written,
+            temp_blks_read = r.temp_blks_read + a.temp_blks_read,
+            blk_read_ms = r.blk_read_ms + a.blk_read_ms,
+            blk_write_ms = r.blk_write_ms + a.blk_write_ms, jit_ms = r.jit_ms + a.jit_ms,
             histogram = (SELECT hone.histogram_sum(h.histogram)
                          FROM (VALUES (r.histogram), (a.histogram)) h (histogram))
         FROM added a
@@ -415,6 +443,11 @@ BEGIN
             plans = c.plans, total_plan_ms = c.total_plan_ms,
             shared_blks_hit = c.shared_blks_hit, shared_blks_read = c.shared_blks_read,
             temp_blks_written = c.temp_blks_written, wal_bytes = c.wal_bytes,
+            caught_errors = c.caught_errors, generic_plans = c.generic_plans,
+            shared_blks_dirtied = c.shared_blks_dirtied,
+            shared_blks_written = c.shared_blks_written,
+            temp_blks_read = c.temp_blks_read, blk_read_ms = c.blk_read_ms,
+            blk_write_ms = c.blk_write_ms, jit_ms = c.jit_ms,
             histogram = c.histogram
         FROM changed c
         WHERE NOT c.is_new
@@ -426,7 +459,8 @@ BEGIN
                calls, errors, cancels, rows, total_exec_ms, min_exec_ms, max_exec_ms,
                stddev_exec_ms, p50_ms, p95_ms, p99_ms, plans, total_plan_ms,
                shared_blks_hit, shared_blks_read, temp_blks_written, wal_bytes,
-               histogram
+               caught_errors, generic_plans, shared_blks_dirtied, shared_blks_written,
+               temp_blks_read, blk_read_ms, blk_write_ms, jit_ms, histogram
         FROM changed
         WHERE is_new
     )
@@ -446,6 +480,14 @@ BEGIN
                c.shared_blks_read - coalesce((c.stored).shared_blks_read, 0),
                c.temp_blks_written - coalesce((c.stored).temp_blks_written, 0),
                c.wal_bytes - coalesce((c.stored).wal_bytes, 0),
+               c.caught_errors - coalesce((c.stored).caught_errors, 0),
+               c.generic_plans - coalesce((c.stored).generic_plans, 0),
+               c.shared_blks_dirtied - coalesce((c.stored).shared_blks_dirtied, 0),
+               c.shared_blks_written - coalesce((c.stored).shared_blks_written, 0),
+               c.temp_blks_read - coalesce((c.stored).temp_blks_read, 0),
+               greatest(c.blk_read_ms - coalesce((c.stored).blk_read_ms, 0), 0),
+               greatest(c.blk_write_ms - coalesce((c.stored).blk_write_ms, 0), 0),
+               greatest(c.jit_ms - coalesce((c.stored).jit_ms, 0), 0),
                d.histogram)::hone.query_rollup_store)
     INTO figures
     FROM changed c
@@ -524,7 +566,10 @@ BEGIN
                          sum(r.calls), sum(r.errors), sum(r.cancels), sum(r.rows),
                          sum(r.total_exec_ms), max(r.max_exec_ms), sum(r.plans),
                          sum(r.total_plan_ms), sum(r.shared_blks_hit), sum(r.shared_blks_read),
-                         sum(r.temp_blks_written), sum(r.wal_bytes),
+                         sum(r.temp_blks_written), sum(r.wal_bytes), sum(r.caught_errors),
+                         sum(r.generic_plans), sum(r.shared_blks_dirtied),
+                         sum(r.shared_blks_written), sum(r.temp_blks_read), sum(r.blk_read_ms),
+                         sum(r.blk_write_ms), sum(r.jit_ms),
                          hone.histogram_sum(r.histogram)
                   FROM hone.query_rollup_store r
                   WHERE r.period = above.source AND r.bucket_start >= bucket
@@ -609,7 +654,9 @@ SELECT h.queryid, r.rolname AS username, h.toplevel, h.command,
        h.first_seen, h.last_seen, h.calls, h.errors, h.cancels, h.rows,
        h.total_exec_ms, h.min_exec_ms, h.max_exec_ms, h.stddev_exec_ms,
        h.p50_ms, h.p95_ms, h.p99_ms, h.plans, h.total_plan_ms,
-       h.shared_blks_hit, h.shared_blks_read, h.temp_blks_written, h.wal_bytes
+       h.shared_blks_hit, h.shared_blks_read, h.temp_blks_written, h.wal_bytes,
+       h.caught_errors, h.generic_plans, h.shared_blks_dirtied, h.shared_blks_written,
+       h.temp_blks_read, h.blk_read_ms, h.blk_write_ms, h.jit_ms
 FROM hone.query_history_store h
      LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) h.userid;
 COMMENT ON VIEW hone.query_history IS
@@ -636,7 +683,9 @@ SELECT s.period, s.bucket_start, r.rolname AS username,
        least(hone.histogram_quantile(s.histogram, 0.95), s.max_exec_ms) AS p95_ms,
        least(hone.histogram_quantile(s.histogram, 0.99), s.max_exec_ms) AS p99_ms,
        s.plans, s.total_plan_ms, s.shared_blks_hit, s.shared_blks_read,
-       s.temp_blks_written, s.wal_bytes, s.histogram
+       s.temp_blks_written, s.wal_bytes, s.caught_errors, s.generic_plans,
+       s.shared_blks_dirtied, s.shared_blks_written, s.temp_blks_read,
+       s.blk_read_ms, s.blk_write_ms, s.jit_ms, s.histogram
 FROM hone.query_rollup_store s
      LEFT JOIN pg_catalog.pg_roles r ON r.oid OPERATOR(pg_catalog.=) s.userid;
 COMMENT ON VIEW hone.query_rollup IS

@@ -2,11 +2,12 @@
  * text.c
  *	  What can be planned again of a source text.
  *
- * The executor runs the same plan for a bare SELECT, for EXECUTE, for a cursor
- * and for CREATE TABLE AS, but the source text is the whole of PREPARE p AS
- * SELECT and so on. A look at the first words, past white space and comments,
- * tells which. Words are ASCII and end at anything else, so the encoding
- * does not matter. Reads only; the text need not be terminated.
+ * The executor runs the same plan for a bare SELECT and for EXECUTE, but the
+ * source text is the whole of PREPARE p AS SELECT. A look at the first words,
+ * past white space and comments, tells which. (Of DECLARE CURSOR and CREATE TABLE
+ * AS the text that arrives here is that of the query in it.) SELECT INTO has a
+ * clause in its midst that no plan has. Words are ASCII and end at anything else,
+ * so the encoding does not matter. Reads only; the text need not be terminated.
  */
 #include "postgres.h"
 
@@ -178,24 +179,6 @@ skip_prepare(Cursor *c)
 	return word_is(word, len, "as");
 }
 
-/* DECLARE name [options] CURSOR [{WITH | WITHOUT} HOLD] FOR */
-static bool
-skip_declare(Cursor *c)
-{
-	skip_identifier(c);
-	for (int words = 0; words < 8; words++)
-	{
-		const char *word;
-		int			len = next_word(c, &word);
-
-		if (len == 0)
-			return false;
-		if (word_is(word, len, "for"))
-			return true;
-	}
-	return false;
-}
-
 bool
 hone_sample_text(const char **text, int *len)
 {
@@ -206,25 +189,180 @@ hone_sample_text(const char **text, int *len)
 	if (!starts_statement(&c))
 	{
 		word_len = next_word(&c, &word);
-		if (word_is(word, word_len, "prepare"))
-		{
-			if (!skip_prepare(&c))
-				return false;
-		}
-		else if (word_is(word, word_len, "declare"))
-		{
-			if (!skip_declare(&c))
-				return false;
-		}
-		else
-			return false;
-		if (!starts_statement(&c))
+		if (!word_is(word, word_len, "prepare") || !skip_prepare(&c) ||
+			!starts_statement(&c))
 			return false;
 	}
 	skip_space(&c);
 	*text = c.at;
 	*len = (int) (c.end - c.at);
 	return true;
+}
+
+/*
+ * ------------------------------------------------------------------
+ * SELECT INTO
+ * ------------------------------------------------------------------
+ */
+
+/* Past $tag$...$tag$, or one character if it is something else. */
+static void
+skip_dollar_quoted(Cursor *c)
+{
+	const char *tag = c->at++;
+	int			len;
+
+	if (c->at < c->end && *c->at >= '0' && *c->at <= '9')
+		return;
+	while (c->at < c->end && *c->at != '$' && is_word_char(*c->at))
+		c->at++;
+	if (c->at == c->end || *c->at != '$')
+		return;
+	len = (int) (++c->at - tag);
+	for (; c->at < c->end; c->at++)
+	{
+		if (*c->at == '$' && c->end - c->at >= len && memcmp(c->at, tag, len) == 0)
+		{
+			c->at += len;
+			return;
+		}
+	}
+}
+
+/* Past E'...', from its quote on. */
+static void
+skip_escape_string(Cursor *c)
+{
+	for (c->at++; c->at < c->end; c->at++)
+	{
+		if (*c->at == '\\' && c->end - c->at >= 2)
+			c->at++;
+		else if (*c->at == '\'')
+		{
+			c->at++;
+			return;
+		}
+	}
+}
+
+/*
+ * Find INTO. The word is reserved: it is a name only behind AS and a period,
+ * and otherwise stands in INSERT INTO and MERGE INTO of a WITH.
+ */
+static bool
+find_into(Cursor *c)
+{
+	bool		may_be_other = false;
+	const char *word;
+	int			len;
+
+	for (;;)
+	{
+		len = next_word(c, &word);
+		if (c->at == c->end)
+			return false;
+		if (len == 0)
+		{
+			may_be_other = *c->at == '.';
+			if (*c->at == '\'' || *c->at == '"')
+				skip_quoted(c, *c->at);
+			else
+				c->at++;
+		}
+		else if (*word == '$')
+		{
+			c->at = word;
+			skip_dollar_quoted(c);
+			may_be_other = false;
+		}
+		else if (word_is(word, len, "e") && *c->at == '\'')
+			skip_escape_string(c);
+		else if (word_is(word, len, "into") && !may_be_other)
+		{
+			c->at = word;
+			return true;
+		}
+		else
+			may_be_other = word_is(word, len, "as") || word_is(word, len, "insert") ||
+				word_is(word, len, "merge");
+	}
+}
+
+/* Is this the end of the name that INTO gives? */
+static bool
+name_is_over(Cursor c)
+{
+	static const char *const keywords[] = {
+		"from", "where", "group", "having", "window", "union", "intersect", "except",
+		"order", "limit", "offset", "fetch", "for"
+	};
+	const char *word;
+	int			len = next_word(&c, &word);
+
+	for (int i = 0; i < (int) lengthof(keywords); i++)
+	{
+		if (word_is(word, len, keywords[i]))
+			return true;
+	}
+	return len == 0 && (c.at == c.end || *c.at != '"');
+}
+
+/* INTO [LOCAL | GLOBAL] [TEMP | TEMPORARY | UNLOGGED] [TABLE] name */
+static void
+skip_into(Cursor *c)
+{
+	static const char *const keywords[] = {
+		"local", "global", "temp", "temporary", "unlogged", "table"
+	};
+	const char *word;
+	int			len;
+	bool		again;
+
+	(void) next_word(c, &word);
+	do
+	{
+		Cursor		name = *c;
+
+		again = false;
+		len = next_word(&name, &word);
+		for (int i = 0; i < (int) lengthof(keywords) && !again; i++)
+			again = word_is(word, len, keywords[i]) && !name_is_over(name);
+		if (again)
+			*c = name;
+	} while (again);
+
+	skip_identifier(c);
+	for (;;)
+	{
+		Cursor		next = *c;
+
+		skip_space(&next);
+		if (next.at == next.end || *next.at != '.')
+			return;
+		next.at++;
+		skip_identifier(&next);
+		*c = next;
+	}
+}
+
+char *
+hone_sample_text_without_into(const char *text, int len)
+{
+	Cursor		c = {text, text + len};
+	const char *into;
+	char	   *result;
+
+	if (!find_into(&c))
+		return NULL;
+	into = c.at;
+	skip_into(&c);
+	result = palloc_extended(len + 1, MCXT_ALLOC_NO_OOM);
+	if (result == NULL)
+		return NULL;
+	memcpy(result, text, len);
+	result[len] = '\0';
+	memset(result + (into - text), ' ', c.at - into);
+	return result;
 }
 
 bool

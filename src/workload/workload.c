@@ -143,6 +143,7 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 			const Oid *relations, int nrelations, bool any_temporary, bool typical)
 {
 	const HoneParams *params;
+	char	   *without_into = NULL;
 	char	   *numbered = NULL;
 	char		settings[HONE_SAMPLE_MAX_SETTINGS];
 	int			settings_len;
@@ -156,6 +157,11 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 		hone_sample_count_secret();
 		return;
 	}
+	/* SELECT INTO is a utility statement, and runs its query inside. */
+	if (execution->command == CMDTAG_SELECT && execution->nesting > 0)
+		without_into = hone_sample_text_without_into(text, text_len);
+	if (without_into)
+		text = without_into;
 	if (params != NULL && (params->by_name || !hone_sample_text_has_params(text, text_len)))
 		numbered = hone_named_to_numbered(key->queryid, text, text_len, params, &text_len);
 
@@ -185,6 +191,8 @@ take_sample(const HoneSampleKey *key, const HoneExecution *execution,
 	hone_sample_add(key, &parts);
 	if (numbered)
 		pfree(numbered);
+	if (without_into)
+		pfree(without_into);
 }
 
 /* This execution could not be sampled: wait for longer and longer. */
@@ -227,7 +235,7 @@ visit(Local *local, const HoneExecution *execution)
 		return;
 	}
 
-	/* The same query may come by another way (EXPLAIN, CREATE TABLE AS). */
+	/* The same query may come by another way (EXPLAIN). */
 	text = hone_record_text(execution, &text_len);
 	if (!hone_sample_text(&text, &text_len))
 	{

@@ -50,7 +50,7 @@ SELECT hone.histogram_difference('', 'x')|22P03|invalid histogram
 SELECT hone.histogram_difference('', NULL)|\N|1
 SELECT hone.histogram_accumulate(NULL, '')|42883|function hone.histogram_accumulate(unknown, unknown) does not exist
 SELECT hone.histogram_finish(NULL)|42883|function hone.histogram_finish(unknown) does not exist
-SELECT hone.add_to_rollup('year', now(), ARRAY[ROW('minute', now(), 1, 1, true, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '')]::hone.query_rollup_store[])|23514|new row for relation "query_rollup_store" violates check constraint "query_rollup_store_period_check"
+SELECT hone.add_to_rollup('year', now(), ARRAY[ROW('minute', now(), 1, 1, true, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, '')]::hone.query_rollup_store[])|23514|new row for relation "query_rollup_store" violates check constraint "query_rollup_store_period_check"
 SELECT hone.add_to_rollup('minute', now(), '{}')|\N|1
 SELECT hone.add_to_rollup(NULL, now(), '{}')|\N|1
 SELECT hone.collect_step('nonsense')|22023|there is no step "nonsense" of the collector

@@ -11,7 +11,7 @@ INSERT INTO wanted VALUES
 ('nested_queries', '{top_queryid,top_query,queryid,query,userid,username,dbid,datname,calls,errors,rows,total_exec_ms}'),
 ('table_latency', '{dbid,datname,command,relid,table_name,calls,errors,total_exec_ms,mean_exec_ms,p50_ms,p95_ms,p99_ms}'),
 ('query_stats_info', '{entries,evictions,error_entries,error_evictions,table_entries,table_evictions,nested_entries,nested_evictions,latency_entries,latency_evictions}'),
-('query_rollup', '{period,bucket_start,username,queryid,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,max_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes}'),
+('query_rollup', '{period,bucket_start,username,queryid,query,calls,errors,cancels,rows,total_exec_ms,mean_exec_ms,max_exec_ms,p50_ms,p95_ms,p99_ms,plans,total_plan_ms,shared_blks_hit,shared_blks_read,temp_blks_written,wal_bytes,caught_errors,generic_plans,shared_blks_dirtied,shared_blks_written,temp_blks_read,blk_read_ms,blk_write_ms,jit_ms}'),
 ('self_account', '{preloaded,enabled,durable,note,fixed_memory_bytes,arena_bytes,entries,evictions,rounds,launcher_cpu_ms,collector_cpu_ms,capture_ms}'),
 ('slow_queries', '{id,logged_at,username,datname,application_name,client_addr,queryid,query,parameters,duration_ms,plan_ms,rows,plan,shared_blks_hit,shared_blks_read,temp_blks_written,outcome,sqlstate,toplevel,top_queryid,command,plan_kind,jit_ms,blk_read_ms,temp_blks_read,wal_bytes}'),
 ('slow_queries_info', '{entries,captured,overwritten,overwritten_unstored,rate_limited,lost,plans_lost}'),
