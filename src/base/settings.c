@@ -52,7 +52,7 @@ changes_reading(const char *name)
 {
 	for (int i = 0; i < (int) lengthof(reading); i++)
 	{
-		if (strcmp(name, reading[i]) == 0)
+		if (name[0] == reading[i][0] && strcmp(name, reading[i]) == 0)
 			return true;
 	}
 	return false;

@@ -111,6 +111,7 @@ extern const HoneShmemPart hone_stats_pending_part;
 /* in text.c */
 extern const HoneShmemPart hone_stats_text_part;
 extern void hone_stats_text_settings(void);
+extern bool hone_stats_text_kept(const HoneQueryKey *key);
 extern void hone_stats_text_pin(const HoneQueryKey *key);
 extern void hone_stats_text_unpin(const HoneQueryKey *key);
 extern char *hone_stats_text_get(const HoneQueryKey *key);

@@ -6,7 +6,9 @@
  * a key belongs to one set, found by hash, so that nothing is ever searched but
  * 16 keys. A full set gives up its least used slot. Use is the logarithm of the
  * executions seen, and fades as others come and go, so a flood of queries
- * that run once pushes out its own kind and not what runs all the time.
+ * that run once pushes out its own kind and not what runs all the time. And only
+ * so many of them: a full set has a door (base/door.h), which keeps out those
+ * that would have to go before they come again.
  *
  * A slot has up to six samples, of two kinds. Typical ones were taken because it
  * was their turn, whatever they took: the first three executions, then one each
@@ -40,6 +42,7 @@
 #include "port/pg_bitutils.h"
 #include "utils/guc.h"
 
+#include "base/door.h"
 #include "base/shmem.h"
 #include "workload/store.h"
 
@@ -51,6 +54,7 @@
 #define MAX_GAP UINT64CONST(100000)
 #define MAX_WAIT UINT64CONST(1000)	/* until the next visit, so that use shows */
 #define FADE_EVERY 16			/* evictions in a set */
+#define GHOSTS 64				/* in a set, a power of two */
 
 typedef struct Sample
 {
@@ -65,17 +69,21 @@ typedef struct Sample
 
 typedef struct Slot
 {
-	HoneSampleKey key;			/* queryid 0: free */
 	uint64		seen;			/* executions */
 	uint64		next_at;		/* sample at this many */
-	int			use;
 	int			nsamples;
 	Sample		samples[SAMPLES];
 } Slot;
 
+/* What a search looks at lies close together. */
 typedef struct Set
 {
+	HoneSampleKey keys[SLOTS];	/* queryid 0: free */
+	int32		uses[SLOTS];
 	uint32		evictions;
+	uint32		refusals;		/* of queries that came repeatedly */
+	HoneDoor	door;
+	HoneGhost	ghosts[GHOSTS];
 	Slot		slots[SLOTS];
 } Set;
 
@@ -250,11 +258,16 @@ hash_parts(const HoneSampleParts *parts)
  * Slots
  */
 
+static inline uint64
+hash_of(const HoneSampleKey *key)
+{
+	return hash_bytes_extended((const unsigned char *) key, sizeof(HoneSampleKey), 0);
+}
+
 static inline int
 set_of(const HoneSampleKey *key)
 {
-	return (int) (hash_bytes_extended((const unsigned char *) key,
-									  sizeof(HoneSampleKey), 0) % store->nsets);
+	return (int) (hash_of(key) % store->nsets);
 }
 
 static inline LWLock *
@@ -272,61 +285,118 @@ free_sample(Sample *sample)
 }
 
 static void
-free_slot(Slot *slot)
+free_slot(Set *set, int i)
 {
-	for (int i = 0; i < slot->nsamples; i++)
-		free_sample(&slot->samples[i]);
+	Slot	   *slot = &set->slots[i];
+
+	for (int j = 0; j < slot->nsamples; j++)
+		free_sample(&slot->samples[j]);
 	memset(slot, 0, sizeof(*slot));
+	memset(&set->keys[i], 0, sizeof(set->keys[i]));
+	set->uses[i] = 0;
 }
 
-/*
- * Give up the least used of a set's slots that are in use; NULL if none is.
- * Caller holds the lock.
- */
-static Slot *
-evict(Set *set)
+/* The least used of a set's slots that are in use; -1 if none is. Lock held. */
+static int
+least_used(const Set *set)
 {
-	Slot	   *victim = NULL;
+	int			least = -1;
 
 	for (int i = 0; i < SLOTS; i++)
 	{
-		Slot	   *slot = &set->slots[i];
-
-		if (slot->key.queryid != 0 && (victim == NULL || slot->use < victim->use))
-			victim = slot;
+		if (set->keys[i].queryid != 0 && (least < 0 || set->uses[i] < set->uses[least]))
+			least = i;
 	}
-	if (victim == NULL)
-		return NULL;
-	free_slot(victim);
+	return least;
+}
+
+static void
+fade(Set *set)
+{
+	for (int i = 0; i < SLOTS; i++)
+		set->uses[i] = Max(set->uses[i] - 1, 0);
+}
+
+/* Give up the least used slot; returns which, -1 for none. Caller holds the lock. */
+static int
+evict(Set *set)
+{
+	int			victim = least_used(set);
+
+	if (victim < 0)
+		return -1;
+	free_slot(set, victim);
 	pg_atomic_fetch_add_u64(&store->evictions, 1);
 	if (++set->evictions % FADE_EVERY == 0)
-	{
-		for (int i = 0; i < SLOTS; i++)
-			set->slots[i].use = Max(set->slots[i].use - 1, 0);
-	}
+		fade(set);
 	return victim;
 }
 
-/* The key's slot; a new one if need be. Caller holds the lock. */
-static Slot *
-find_slot(Set *set, const HoneSampleKey *key)
+/* The key's slot, or a free one, or -1. Caller holds the lock. */
+static int
+search(const Set *set, const HoneSampleKey *key)
 {
-	Slot	   *slot = NULL;
+	int			hole = -1;
 
 	for (int i = 0; i < SLOTS; i++)
 	{
-		Slot	   *candidate = &set->slots[i];
-
-		if (memcmp(&candidate->key, key, sizeof(*key)) == 0)
-			return candidate;
-		if (candidate->key.queryid == 0 && slot == NULL)
-			slot = candidate;
+		if (set->keys[i].queryid == key->queryid &&
+			set->keys[i].userid == key->userid && set->keys[i].dbid == key->dbid)
+			return i;
+		if (set->keys[i].queryid == 0 && hole < 0)
+			hole = i;
 	}
-	if (slot == NULL)
-		slot = evict(set);
-	slot->key = *key;
-	slot->next_at = FIRST_SAMPLES + 1;
-	return slot;
+	return hole;
+}
+
+/* The key's slot; a new one if need be. Caller holds the lock. */
+static int
+find_slot(Set *set, const HoneSampleKey *key)
+{
+	int			i = search(set, key);
+
+	if (i < 0)
+	{
+		i = evict(set);
+		set->door.passes = Max(set->door.passes - 1, 0);
+	}
+	if (set->keys[i].queryid == 0)
+	{
+		set->keys[i] = *key;
+		set->slots[i].next_at = FIRST_SAMPLES + 1;
+	}
+	return i;
+}
+
+/*
+ * Is a visit worth while? Not if the set is full, and the key is not let in. Who
+ * came often lately is compared with who is used least; that fades as well, by
+ * and by, or what was used once would stay for ever.
+ */
+bool
+hone_sample_may_enter(const HoneSampleKey *key, uint64 duration_ns)
+{
+	uint64		hash = hash_of(key);
+	int			number = (int) (hash % store->nsets);
+	Set		   *set = &store->sets[number];
+	bool		may = true;
+
+	/* What is slow may cost something. */
+	if (duration_ns > HONE_DOOR_SLOW_NS)
+		return true;
+	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
+	if (search(set, key) < 0 && hone_door_passes(&set->door, GetCurrentTimestamp()) == 0)
+	{
+		int			lately = hone_door_count(&set->door, set->ghosts, GHOSTS,
+											 (uint32) (hash >> 32), 1);
+
+		may = lately > 1 &&
+			pg_leftmost_one_pos32((uint32) lately) > set->uses[least_used(set)];
+		if (lately > 1 && !may && ++set->refusals % FADE_EVERY == 0)
+			fade(set);
+	}
+	LWLockRelease(lock_of(number));
+	return may;
 }
 
 static uint64
@@ -344,12 +414,15 @@ hone_sample_visit(const HoneSampleKey *key, uint64 executions, bool due,
 				  uint64 duration_ns, HoneSampleAdvice *advice)
 {
 	int			number = set_of(key);
+	Set		   *set = &store->sets[number];
 	Slot	   *slot;
+	int			i;
 
 	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	slot = find_slot(&store->sets[number], key);
+	i = find_slot(set, key);
+	slot = &set->slots[i];
 	slot->seen += executions;
-	slot->use = Max(slot->use, pg_leftmost_one_pos64(slot->seen) + 1);
+	set->uses[i] = Max(set->uses[i], pg_leftmost_one_pos64(slot->seen) + 1);
 
 	advice->slowest_ns = slowest_of(slot);
 	advice->typical = slot->nsamples == 0 ||
@@ -465,11 +538,13 @@ void
 hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
 {
 	int			number = set_of(key);
+	Set		   *set = &store->sets[number];
 	uint64		hash = hash_parts(parts);
 	uint32		size;
 	dsa_pointer block;
 	Slot	   *slot;
 	Sample	   *sample = NULL;
+	int			place;
 	bool		typical;
 
 	size = (uint32) params_offset(&parts->head) + parts->head.params_len +
@@ -483,8 +558,9 @@ hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
 	fill_block(hone_arena_address(block), parts, size);
 
 	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	slot = find_slot(&store->sets[number], key);
-	slot->use = Max(slot->use, 1);
+	place = find_slot(set, key);
+	slot = &set->slots[place];
+	set->uses[place] = Max(set->uses[place], 1);
 	for (int i = 0; i < slot->nsamples; i++)
 	{
 		if (slot->samples[i].hash == hash)
@@ -561,7 +637,7 @@ hone_sample_copy_set(int number, Oid dbid, uint64 after_id, uint64 upto_id,
 	{
 		Slot	   *slot = &set->slots[i];
 
-		if (slot->key.queryid == 0 || slot->key.dbid != dbid)
+		if (set->keys[i].queryid == 0 || set->keys[i].dbid != dbid)
 			continue;
 		for (int j = 0; j < slot->nsamples; j++)
 		{
@@ -570,7 +646,7 @@ hone_sample_copy_set(int number, Oid dbid, uint64 after_id, uint64 upto_id,
 
 			if (sample->id <= after_id || sample->id > upto_id)
 				continue;
-			copy->key = slot->key;
+			copy->key = set->keys[i];
 			copy->id = sample->id;
 			copy->hash = sample->hash;
 			copy->duration_ns = sample->duration_ns;
