@@ -28,7 +28,6 @@
 #include "datatype/timestamp.h"
 
 #define HONE_DOOR_PASSES 64		/* at most */
-#define HONE_DOOR_INTERVAL_US 250000	/* for each pass that comes back */
 
 /* Executions that take longer are let in: 1 ms. */
 #define HONE_DOOR_SLOW_NS UINT64CONST(1000000)
@@ -48,11 +47,14 @@ typedef struct HoneDoor
 	uint8		epoch;
 } HoneDoor;
 
-/* How many passes are there? Call it with the lock held exclusively. */
+/*
+ * How many passes are there, if one comes back each interval (us)? Call it with
+ * the lock held exclusively.
+ */
 static inline int
-hone_door_passes(HoneDoor *door, TimestampTz now)
+hone_door_passes(HoneDoor *door, TimestampTz now, int64 interval)
 {
-	int64		more = (now - door->filled_at) / HONE_DOOR_INTERVAL_US;
+	int64		more = (now - door->filled_at) / interval;
 
 	if (more <= 0)
 	{
@@ -68,7 +70,7 @@ hone_door_passes(HoneDoor *door, TimestampTz now)
 	else
 	{
 		door->passes += (int32) more;
-		door->filled_at += more * HONE_DOOR_INTERVAL_US;
+		door->filled_at += more * interval;
 	}
 	return door->passes;
 }

@@ -44,6 +44,7 @@
 #define NUM_PARTITIONS 64
 #define MAX_USAGE 20			/* of the CLOCK: rounds a busy slot survives */
 #define MAX_STEPS 64			/* of the CLOCK, for one eviction */
+#define PASS_INTERVAL_US USECS_PER_SEC
 #define ENOUGH_PASSES (HONE_DOOR_PASSES / 2)
 #define HISTOGRAM_SIZE (HONE_HISTOGRAM_BUCKETS * sizeof(uint64))
 
@@ -416,7 +417,7 @@ may_enter(int p, uint32 hash, const HoneBatch *batch)
 {
 	StatsPartition *part = &store->partition[p];
 	uint64		executions = (uint64) (batch->counters.calls + batch->counters.errors);
-	int			passes = hone_door_passes(&part->door, batch->last_seen);
+	int			passes = hone_door_passes(&part->door, batch->last_seen, PASS_INTERVAL_US);
 	int			lately;
 
 	if (passes > ENOUGH_PASSES || (passes > 0 && hone_stats_text_kept(&batch->key)))

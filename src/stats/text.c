@@ -50,6 +50,7 @@
 #define NUM_PARTITIONS 64
 #define CACHE_SIZE 512
 #define WANTED 16				/* a power of two */
+#define PASS_INTERVAL_US USECS_PER_SEC
 
 typedef struct TextSlot
 {
@@ -366,7 +367,7 @@ hone_stats_text_kept(const HoneQueryKey *key)
 static bool
 take_pass(TextPartition *part)
 {
-	if (hone_door_passes(&part->door, GetCurrentTimestamp()) == 0)
+	if (hone_door_passes(&part->door, GetCurrentTimestamp(), PASS_INTERVAL_US) == 0)
 		return false;
 	part->door.passes--;
 	return true;

@@ -55,6 +55,7 @@
 #define MAX_WAIT UINT64CONST(1000)	/* until the next visit, so that use shows */
 #define FADE_EVERY 16			/* evictions in a set */
 #define GHOSTS 64				/* in a set, a power of two */
+#define PASS_INTERVAL_US (4 * USECS_PER_SEC)	/* in a set */
 
 typedef struct Sample
 {
@@ -81,7 +82,6 @@ typedef struct Set
 	HoneSampleKey keys[SLOTS];	/* queryid 0: free */
 	int32		uses[SLOTS];
 	uint32		evictions;
-	uint32		refusals;		/* of queries that came repeatedly */
 	HoneDoor	door;
 	HoneGhost	ghosts[GHOSTS];
 	Slot		slots[SLOTS];
@@ -310,13 +310,6 @@ least_used(const Set *set)
 	return least;
 }
 
-static void
-fade(Set *set)
-{
-	for (int i = 0; i < SLOTS; i++)
-		set->uses[i] = Max(set->uses[i] - 1, 0);
-}
-
 /* Give up the least used slot; returns which, -1 for none. Caller holds the lock. */
 static int
 evict(Set *set)
@@ -328,7 +321,10 @@ evict(Set *set)
 	free_slot(set, victim);
 	pg_atomic_fetch_add_u64(&store->evictions, 1);
 	if (++set->evictions % FADE_EVERY == 0)
-		fade(set);
+	{
+		for (int i = 0; i < SLOTS; i++)
+			set->uses[i] = Max(set->uses[i] - 1, 0);
+	}
 	return victim;
 }
 
@@ -370,8 +366,7 @@ find_slot(Set *set, const HoneSampleKey *key)
 
 /*
  * Is a visit worth while? Not if the set is full, and the key is not let in. Who
- * came often lately is compared with who is used least; that fades as well, by
- * and by, or what was used once would stay for ever.
+ * came often lately is compared with who is used least.
  */
 bool
 hone_sample_may_enter(const HoneSampleKey *key, uint64 duration_ns)
@@ -385,15 +380,15 @@ hone_sample_may_enter(const HoneSampleKey *key, uint64 duration_ns)
 	if (duration_ns > HONE_DOOR_SLOW_NS)
 		return true;
 	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	if (search(set, key) < 0 && hone_door_passes(&set->door, GetCurrentTimestamp()) == 0)
+	if (search(set, key) < 0 &&
+		hone_door_passes(&set->door, GetCurrentTimestamp(), PASS_INTERVAL_US) == 0)
 	{
 		int			lately = hone_door_count(&set->door, set->ghosts, GHOSTS,
 											 (uint32) (hash >> 32), 1);
 
+		/* More than luck. */
 		may = lately > 1 &&
-			pg_leftmost_one_pos32((uint32) lately) > set->uses[least_used(set)];
-		if (lately > 1 && !may && ++set->refusals % FADE_EVERY == 0)
-			fade(set);
+			pg_leftmost_one_pos32((uint32) lately) > set->uses[least_used(set)] + 1;
 	}
 	LWLockRelease(lock_of(number));
 	return may;
