@@ -451,8 +451,11 @@ add_batch(HoneStatsRow *row, uint64 *histogram, const HoneBatch *batch)
 	row->last_seen = Max(row->last_seen, batch->last_seen);
 }
 
-/* Add a batch to its query's row, making the row if need be, or to the "other" row. */
-void
+/*
+ * Add a batch to its query's row, making the row if need be, or to the "other"
+ * row; returns whether it has one of its own.
+ */
+bool
 hone_stats_store_add(const HoneBatch *batch)
 {
 	uint32		hash = hash_key(&batch->key);
@@ -477,6 +480,7 @@ hone_stats_store_add(const HoneBatch *batch)
 		part->evictions++;
 	}
 	LWLockRelease(&part->lock);
+	return i >= 0;
 }
 
 static bool

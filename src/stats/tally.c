@@ -7,7 +7,8 @@
  * own, like the query statistics themselves (store.c). When a partition is
  * full, the CLOCK hand looks for a row that was not used for a while, whose sums
  * are added to the partition's "other" row: the totals over all rows are what was
- * added, whatever was evicted.
+ * added, whatever was evicted. Who adds may say that nobody shall make room; then
+ * what has no row in a full partition goes to the "other" row at once.
  *
  * What a search looks at (hash, chain, usage) lies close together, apart from
  * keys and counters, so that looking for a row, or for a victim, does not pull
@@ -32,6 +33,7 @@
 #include "stats/tally.h"
 
 #define MAX_USAGE 20			/* of the CLOCK: rounds a busy row survives */
+#define MAX_STEPS 64			/* of the CLOCK, for one eviction */
 
 typedef struct TallyPartition
 {
@@ -248,28 +250,31 @@ unlink_row(const HoneTally *tally, int p, int32 i)
 	part->entries--;
 }
 
-/* Make room in a full partition. Caller holds its lock exclusively. */
+/*
+ * Make room in a full partition, without looking at too many: what was least
+ * used of those looked at goes. Caller holds the lock exclusively.
+ */
 static void
 evict_one(const HoneTally *tally, int p)
 {
 	TallyPartition *part = &tally->partition[p];
 	TallyHead  *head = heads_of(tally, p);
+	int32		victim = part->hand;
 
-	for (;;)
+	for (int step = 0; step < MAX_STEPS; step++)
 	{
 		int32		i = part->hand;
 
 		part->hand = (i + 1 < tally->slots) ? i + 1 : 0;
-		if (head[i].usage > 0)
-		{
-			head[i].usage--;
-			continue;
-		}
-		merge_row(tally, other_of(tally, p), counters_of(tally, p, i), &head[i]);
-		unlink_row(tally, p, i);
-		part->evictions++;
-		return;
+		if (head[i].usage < head[victim].usage)
+			victim = i;
+		if (head[i].usage == 0)
+			break;
+		head[i].usage--;
 	}
+	merge_row(tally, other_of(tally, p), counters_of(tally, p, victim), &head[victim]);
+	unlink_row(tally, p, victim);
+	part->evictions++;
 }
 
 static int32
@@ -305,38 +310,47 @@ insert_row(const HoneTally *tally, int p, uint32 hash, const void *key)
 
 void
 hone_tally_add(const HoneTally *tally, const void *key,
-			   const HoneTallyChange *changes, int n)
+			   const HoneTallyChange *changes, int n, bool may_evict)
 {
 	uint32		hash = hash_key(tally, key);
 	int			p = (int) (hash & (uint32) (tally->partitions - 1));
-	TallyHead  *head;
+	TallyPartition *part;
+	TallyHead  *head = NULL;
 	int64	   *counters;
 	int32		i;
 
 	if (tally->partition == NULL || MyProc == NULL)
 		return;
 
-	LWLockAcquire(&tally->partition[p].lock, LW_EXCLUSIVE);
+	part = &tally->partition[p];
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
 	i = find_row(tally, p, hash, key);
-	if (i < 0)
+	if (i < 0 && (may_evict || part->free >= 0))
 		i = insert_row(tally, p, hash, key);
-
-	head = &heads_of(tally, p)[i];
-	if (head->usage < MAX_USAGE)
-		head->usage++;
-	counters = counters_of(tally, p, i);
+	if (i >= 0)
+	{
+		head = &heads_of(tally, p)[i];
+		if (head->usage < MAX_USAGE)
+			head->usage++;
+		counters = counters_of(tally, p, i);
+	}
+	else
+	{
+		counters = other_of(tally, p);
+		part->evictions++;
+	}
 	for (int c = 0; c < n; c++)
 	{
 		int			counter = changes[c].counter;
 
 		merge(tally, counters, counter, changes[c].by);
-		if (counter >= tally->dense)
+		if (counter >= tally->dense && head != NULL)
 		{
 			head->low = Min(head->low, (uint16) counter);
 			head->high = Max(head->high, (uint16) (counter + 1));
 		}
 	}
-	LWLockRelease(&tally->partition[p].lock);
+	LWLockRelease(&part->lock);
 }
 
 static bool

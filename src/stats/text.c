@@ -86,8 +86,17 @@ static TextStore *store = NULL;
 static uint16 *tags = NULL;		/* of the slots; 0: the slot is free */
 static int	max_query_length = 8192;
 
-/* Where this backend has seen texts. */
-static const TextSlot *cache[CACHE_SIZE];
+/* Where this backend has seen texts; the hash spares looks at others' slots. */
+typedef struct CachedText
+{
+	uint64		hash;
+	const TextSlot *slot;
+} CachedText;
+
+static CachedText cache[CACHE_SIZE];
+
+/* The text that was looked for last, and is neither there nor welcome. */
+static uint64 turned_away = 0;
 
 static int
 slots_per_partition(void)
@@ -338,14 +347,21 @@ keep_text(const HoneQueryKey *key, const char *text, int length)
 	LWLockRelease(&part->lock);
 }
 
+static inline bool
+is_cached(const HoneQueryKey *key, uint64 hash)
+{
+	const CachedText *cached = &cache[hash % CACHE_SIZE];
+	const volatile TextSlot *slot = cached->slot;
+
+	return cached->hash == hash && slot != NULL && slot->queryid == key->queryid &&
+		slot->userid == key->userid && slot->dbid == key->dbid &&
+		DsaPointerIsValid(slot->text);
+}
+
 bool
 hone_stats_text_known(const HoneQueryKey *key)
 {
-	const volatile TextSlot *slot = cache[hash_identity(key) % CACHE_SIZE];
-
-	return slot != NULL && slot->queryid == key->queryid &&
-		slot->userid == key->userid && slot->dbid == key->dbid &&
-		DsaPointerIsValid(slot->text);
+	return is_cached(key, hash_identity(key));
 }
 
 bool
@@ -383,7 +399,7 @@ is_welcome(const HoneQueryKey *key, int length)
 	bool		has_hole;
 	bool		welcome = false;
 
-	if (hone_stats_text_known(key))
+	if (is_cached(key, hash))
 		return false;
 
 	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
@@ -393,7 +409,8 @@ is_welcome(const HoneQueryKey *key, int length)
 			find_wanted(part, hash) >= 0 || take_pass(part);
 	LWLockRelease(&part->lock);
 	if (slot != NULL)
-		cache[hash % CACHE_SIZE] = slot;
+		cache[hash % CACHE_SIZE] = (CachedText) {.hash = hash, .slot = slot};
+	turned_away = slot == NULL && !welcome ? hash : 0;
 	return welcome;
 }
 
@@ -418,6 +435,12 @@ void
 hone_stats_remember_text(const HoneQueryKey *key, const char *text, int text_len,
 						 int text_location, const JumbleState *jstate)
 {
+	/* It was turned away when it was parsed just now, and would be again. */
+	if (turned_away != 0 && turned_away == hash_identity(key))
+	{
+		turned_away = 0;		/* but not for ever */
+		return;
+	}
 	if (store != NULL && is_welcome(key, text_len))
 		keep_normalised(key, text, text_len, text_location, jstate, NULL);
 }

@@ -79,8 +79,10 @@ typedef struct Slot
 /* What a search looks at lies close together. */
 typedef struct Set
 {
+	uint16		tags[SLOTS];	/* of keys; of a free one whatever it was */
 	HoneSampleKey keys[SLOTS];	/* queryid 0: free */
 	int32		uses[SLOTS];
+	int			used;
 	uint32		evictions;
 	HoneDoor	door;
 	HoneGhost	ghosts[GHOSTS];
@@ -294,6 +296,7 @@ free_slot(Set *set, int i)
 	memset(slot, 0, sizeof(*slot));
 	memset(&set->keys[i], 0, sizeof(set->keys[i]));
 	set->uses[i] = 0;
+	set->used--;
 }
 
 /* The least used of a set's slots that are in use; -1 if none is. Lock held. */
@@ -328,39 +331,45 @@ evict(Set *set)
 	return victim;
 }
 
-/* The key's slot, or a free one, or -1. Caller holds the lock. */
-static int
-search(const Set *set, const HoneSampleKey *key)
+static inline uint16
+tag_of(uint64 hash)
 {
-	int			hole = -1;
+	return (uint16) (hash >> 48);
+}
 
+/* The key's slot, or -1. Caller holds the lock. */
+static inline int
+search(const Set *set, const HoneSampleKey *key, uint64 hash)
+{
 	for (int i = 0; i < SLOTS; i++)
 	{
-		if (set->keys[i].queryid == key->queryid &&
+		if (set->tags[i] == tag_of(hash) && set->keys[i].queryid == key->queryid &&
 			set->keys[i].userid == key->userid && set->keys[i].dbid == key->dbid)
 			return i;
-		if (set->keys[i].queryid == 0 && hole < 0)
-			hole = i;
 	}
-	return hole;
+	return -1;
 }
 
 /* The key's slot; a new one if need be. Caller holds the lock. */
 static int
 find_slot(Set *set, const HoneSampleKey *key)
 {
-	int			i = search(set, key);
+	uint64		hash = hash_of(key);
+	int			i = search(set, key, hash);
 
-	if (i < 0)
+	if (i >= 0)
+		return i;
+	for (i = 0; i < SLOTS && set->keys[i].queryid != 0; i++)
+		;
+	if (i == SLOTS)
 	{
 		i = evict(set);
 		set->door.passes = Max(set->door.passes - 1, 0);
 	}
-	if (set->keys[i].queryid == 0)
-	{
-		set->keys[i] = *key;
-		set->slots[i].next_at = FIRST_SAMPLES + 1;
-	}
+	set->used++;
+	set->tags[i] = tag_of(hash);
+	set->keys[i] = *key;
+	set->slots[i].next_at = FIRST_SAMPLES + 1;
 	return i;
 }
 
@@ -380,7 +389,7 @@ hone_sample_may_enter(const HoneSampleKey *key, uint64 duration_ns)
 	if (duration_ns > HONE_DOOR_SLOW_NS)
 		return true;
 	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	if (search(set, key) < 0 &&
+	if (set->used == SLOTS && search(set, key, hash) < 0 &&
 		hone_door_passes(&set->door, GetCurrentTimestamp(), PASS_INTERVAL_US) == 0)
 	{
 		int			lately = hone_door_count(&set->door, set->ghosts, GHOSTS,
