@@ -9,8 +9,8 @@
  * Each of the four is a tally (tally.c), which says what holds for locks, memory
  * and crashes; nothing here raises an error or allocates.
  *
- * A query that was turned away from a full table of statistics (store.c) pushes
- * nobody out here, either.
+ * A query that was turned away from a full table of statistics (store.c) has
+ * no row here, either.
  *
  * What must stay true: the totals of each tally, its "other" row included, are
  * what was executed. In the tallies by table a statement counts under each of

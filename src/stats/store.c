@@ -18,7 +18,7 @@
  * "other" row, so the totals over all rows always equal what was executed.
  *
  * A new query does not always get a row in a full partition: base/door.h says
- * who does. The figures of one that is turned away go to the "other" row at once,
+ * who does. The figures of one that is turned away go to an "other" row at once,
  * and count as an eviction. So a flood of queries that are all rare costs little,
  * and leaves those that have a row alone; on a quiet server each new query has a
  * row at once. Passes that get scarce are for queries whose text is known.
@@ -38,6 +38,7 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
+#include "base/compat.h"
 #include "base/door.h"
 #include "stats/store.h"
 
@@ -452,7 +453,23 @@ add_batch(HoneStatsRow *row, uint64 *histogram, const HoneBatch *batch)
 }
 
 /*
- * Add a batch to its query's row, making the row if need be, or to the "other"
+ * Add what has no row to an "other" row: not that of its partition, but always the
+ * same of a backend, which is in the processor's cache.
+ */
+static void
+add_to_own_other(const HoneBatch *batch)
+{
+	int			p = hone_backend_index() & (NUM_PARTITIONS - 1);
+	StatsPartition *part = &store->partition[p];
+
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	add_batch(&partition_rows(p)[store->slots], histogram_of(p, store->slots), batch);
+	part->evictions++;
+	LWLockRelease(&part->lock);
+}
+
+/*
+ * Add a batch to its query's row, making the row if need be, or to an "other"
  * row; returns whether it has one of its own.
  */
 bool
@@ -474,12 +491,9 @@ hone_stats_store_add(const HoneBatch *batch)
 		add_batch(row, histogram_of(p, i), batch);
 		partition_heads(p)[i].usage = worth((uint64) row->counters.calls);
 	}
-	else
-	{
-		add_batch(&partition_rows(p)[store->slots], histogram_of(p, store->slots), batch);
-		part->evictions++;
-	}
 	LWLockRelease(&part->lock);
+	if (i < 0)
+		add_to_own_other(batch);
 	return i >= 0;
 }
 

@@ -7,8 +7,8 @@
  * own, like the query statistics themselves (store.c). When a partition is
  * full, the CLOCK hand looks for a row that was not used for a while, whose sums
  * are added to the partition's "other" row: the totals over all rows are what was
- * added, whatever was evicted. Who adds may say that nobody shall make room; then
- * what has no row in a full partition goes to the "other" row at once.
+ * added, whatever was evicted. Who adds may say that something is not worth a row;
+ * then it goes to an "other" row at once.
  *
  * What a search looks at (hash, chain, usage) lies close together, apart from
  * keys and counters, so that looking for a row, or for a victim, does not pull
@@ -30,6 +30,7 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 
+#include "base/compat.h"
 #include "stats/tally.h"
 
 #define MAX_USAGE 20			/* of the CLOCK: rounds a busy row survives */
@@ -308,49 +309,60 @@ insert_row(const HoneTally *tally, int p, uint32 hash, const void *key)
 	return i;
 }
 
+/* Add to the sum of what has no row: always to the same of a backend. */
+static void
+add_to_own_other(const HoneTally *tally, const HoneTallyChange *changes, int n)
+{
+	int			p = hone_backend_index() & (tally->partitions - 1);
+	TallyPartition *part = &tally->partition[p];
+	int64	   *counters = other_of(tally, p);
+
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	for (int c = 0; c < n; c++)
+		merge(tally, counters, changes[c].counter, changes[c].by);
+	part->evictions++;
+	LWLockRelease(&part->lock);
+}
+
 void
 hone_tally_add(const HoneTally *tally, const void *key,
-			   const HoneTallyChange *changes, int n, bool may_evict)
+			   const HoneTallyChange *changes, int n, bool own_row)
 {
 	uint32		hash = hash_key(tally, key);
 	int			p = (int) (hash & (uint32) (tally->partitions - 1));
-	TallyPartition *part;
-	TallyHead  *head = NULL;
+	TallyHead  *head;
 	int64	   *counters;
 	int32		i;
 
 	if (tally->partition == NULL || MyProc == NULL)
 		return;
+	if (!own_row)
+	{
+		add_to_own_other(tally, changes, n);
+		return;
+	}
 
-	part = &tally->partition[p];
-	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	LWLockAcquire(&tally->partition[p].lock, LW_EXCLUSIVE);
 	i = find_row(tally, p, hash, key);
-	if (i < 0 && (may_evict || part->free >= 0))
+	if (i < 0)
 		i = insert_row(tally, p, hash, key);
-	if (i >= 0)
-	{
-		head = &heads_of(tally, p)[i];
-		if (head->usage < MAX_USAGE)
-			head->usage++;
-		counters = counters_of(tally, p, i);
-	}
-	else
-	{
-		counters = other_of(tally, p);
-		part->evictions++;
-	}
+
+	head = &heads_of(tally, p)[i];
+	if (head->usage < MAX_USAGE)
+		head->usage++;
+	counters = counters_of(tally, p, i);
 	for (int c = 0; c < n; c++)
 	{
 		int			counter = changes[c].counter;
 
 		merge(tally, counters, counter, changes[c].by);
-		if (counter >= tally->dense && head != NULL)
+		if (counter >= tally->dense)
 		{
 			head->low = Min(head->low, (uint16) counter);
 			head->high = Max(head->high, (uint16) (counter + 1));
 		}
 	}
-	LWLockRelease(&part->lock);
+	LWLockRelease(&tally->partition[p].lock);
 }
 
 static bool

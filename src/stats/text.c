@@ -72,6 +72,7 @@ typedef struct TextPartition
 	Size		bytes;			/* of the texts kept */
 	HoneDoor	door;
 	uint32		wanted_hand;
+	int			nwanted;		/* of those below that are not 0 */
 	uint64		wanted[WANTED]; /* hashes of queries with a row and no text */
 } TextPartition;
 
@@ -172,7 +173,7 @@ tag_of(uint64 hash)
 
 /*
  * The slot of a text, or NULL; then has_hole says whether there is a free one for
- * it. Caller holds the partition's lock.
+ * it. Caller holds the partition's lock, or does not mind (is_welcome).
  */
 static TextSlot *
 search_slot(const HoneQueryKey *key, bool *has_hole)
@@ -294,12 +295,24 @@ fill_slot(TextPartition *part, TextSlot *slot, const HoneQueryKey *key,
 static void
 want_text(TextPartition *part, uint64 hash)
 {
+	uint64	   *place = &part->wanted[part->wanted_hand++ % WANTED];
+
 	for (int i = 0; i < WANTED; i++)
 	{
 		if (part->wanted[i] == hash)
 			return;
 	}
-	part->wanted[part->wanted_hand++ % WANTED] = hash;
+	part->nwanted += *place == 0;
+	*place = hash;
+}
+
+/* It has its text, or no row any more. Lock held exclusively. */
+static void
+forget_wanted(TextPartition *part, int i)
+{
+	if (part->wanted[i] != 0)
+		part->nwanted--;
+	part->wanted[i] = 0;
 }
 
 /* Where in the list of the wanted, -1 if not there. Lock held. */
@@ -342,7 +355,7 @@ keep_text(const HoneQueryKey *key, const char *text, int length)
 		else
 			part->lost++;
 		if (wanted >= 0)
-			part->wanted[wanted] = 0;
+			forget_wanted(part, wanted);
 	}
 	LWLockRelease(&part->lock);
 }
@@ -377,19 +390,36 @@ hone_stats_text_kept(const HoneQueryKey *key)
 }
 
 /*
- * Take a pass of those that let a text in where there is no room for it. Lock held
- * exclusively.
+ * May a text come in for which there is no room? First a look without the lock,
+ * which mostly says no; what it misses, the next will see.
  */
 static bool
-take_pass(TextPartition *part)
+may_enter(TextPartition *part, uint64 hash)
 {
-	if (hone_door_passes(&part->door, GetCurrentTimestamp(), PASS_INTERVAL_US) == 0)
+	TimestampTz now = GetCurrentTimestamp();
+	bool		may;
+
+	if (part->nwanted == 0 && part->door.passes == 0 &&
+		now - part->door.filled_at < PASS_INTERVAL_US && now >= part->door.filled_at)
 		return false;
-	part->door.passes--;
-	return true;
+
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	may = find_wanted(part, hash) >= 0;
+	if (!may && hone_door_passes(&part->door, now, PASS_INTERVAL_US) > 0)
+	{
+		part->door.passes--;
+		may = true;
+	}
+	LWLockRelease(&part->lock);
+	return may;
 }
 
-/* Is a text of about this length to be normalised and kept? */
+/*
+ * Is a text of about this length to be normalised and kept? The search takes no
+ * lock: tags and slots are always there, and a slot that is changed at this very
+ * moment makes a text be kept twice or not at all, which keep_text() and the next
+ * execution put right.
+ */
 static bool
 is_welcome(const HoneQueryKey *key, int length)
 {
@@ -397,20 +427,20 @@ is_welcome(const HoneQueryKey *key, int length)
 	TextPartition *part = &store->partition[hash % NUM_PARTITIONS];
 	TextSlot   *slot;
 	bool		has_hole;
-	bool		welcome = false;
+	bool		welcome;
 
 	if (is_cached(key, hash))
 		return false;
 
-	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
 	slot = search_slot(key, &has_hole);
-	if (slot == NULL)
-		welcome = (has_hole && part->bytes + Min(length, max_query_length) < partition_share()) ||
-			find_wanted(part, hash) >= 0 || take_pass(part);
-	LWLockRelease(&part->lock);
 	if (slot != NULL)
+	{
 		cache[hash % CACHE_SIZE] = (CachedText) {.hash = hash, .slot = slot};
-	turned_away = slot == NULL && !welcome ? hash : 0;
+		return false;
+	}
+	welcome = (has_hole && part->bytes + Min(length, max_query_length) < partition_share()) ||
+		may_enter(part, hash);
+	turned_away = welcome ? 0 : hash;
 	return welcome;
 }
 
@@ -507,7 +537,7 @@ hone_stats_text_unpin(const HoneQueryKey *key)
 		slot->pins--;
 	wanted = find_wanted(part, hash);
 	if (slot == NULL && wanted >= 0)
-		part->wanted[wanted] = 0;
+		forget_wanted(part, wanted);
 	LWLockRelease(&part->lock);
 }
 

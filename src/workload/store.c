@@ -36,6 +36,7 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
@@ -76,18 +77,24 @@ typedef struct Slot
 	Sample		samples[SAMPLES];
 } Slot;
 
-/* What a search looks at lies close together. */
 typedef struct Set
 {
-	uint16		tags[SLOTS];	/* of keys; of a free one whatever it was */
 	HoneSampleKey keys[SLOTS];	/* queryid 0: free */
 	int32		uses[SLOTS];
-	int			used;
 	uint32		evictions;
-	HoneDoor	door;
-	HoneGhost	ghosts[GHOSTS];
 	Slot		slots[SLOTS];
 } Set;
+
+/*
+ * What is looked at to turn somebody away: all sets' close together, so that it
+ * stays in the processor's cache.
+ */
+typedef struct Front
+{
+	uint16		tags[SLOTS];	/* of keys; of a free one whatever it was */
+	int			used;			/* slots */
+	HoneDoor	door;
+} Front;
 
 typedef struct Store
 {
@@ -104,6 +111,8 @@ typedef struct Store
 } Store;
 
 static Store *store = NULL;
+static Front *fronts = NULL;	/* of the sets */
+static HoneGhost *ghosts = NULL;	/* GHOSTS of each set */
 static int	max_queries = 2000;
 
 static int
@@ -115,13 +124,16 @@ wanted_sets(void)
 static Size
 store_bytes(void)
 {
-	return offsetof(Store, sets) + (Size) wanted_sets() * sizeof(Set);
+	return offsetof(Store, sets) +
+		(Size) wanted_sets() * (sizeof(Set) + sizeof(Front) + GHOSTS * sizeof(HoneGhost));
 }
 
 static void
 store_startup(void *memory, bool found)
 {
 	store = (Store *) memory;
+	fronts = (Front *) (store->sets + wanted_sets());
+	ghosts = (HoneGhost *) (fronts + wanted_sets());
 	if (found)
 		return;
 	memset(store, 0, store_bytes());
@@ -287,8 +299,9 @@ free_sample(Sample *sample)
 }
 
 static void
-free_slot(Set *set, int i)
+free_slot(int number, int i)
 {
+	Set		   *set = &store->sets[number];
 	Slot	   *slot = &set->slots[i];
 
 	for (int j = 0; j < slot->nsamples; j++)
@@ -296,7 +309,7 @@ free_slot(Set *set, int i)
 	memset(slot, 0, sizeof(*slot));
 	memset(&set->keys[i], 0, sizeof(set->keys[i]));
 	set->uses[i] = 0;
-	set->used--;
+	fronts[number].used--;
 }
 
 /* The least used of a set's slots that are in use; -1 if none is. Lock held. */
@@ -315,13 +328,14 @@ least_used(const Set *set)
 
 /* Give up the least used slot; returns which, -1 for none. Caller holds the lock. */
 static int
-evict(Set *set)
+evict(int number)
 {
+	Set		   *set = &store->sets[number];
 	int			victim = least_used(set);
 
 	if (victim < 0)
 		return -1;
-	free_slot(set, victim);
+	free_slot(number, victim);
 	pg_atomic_fetch_add_u64(&store->evictions, 1);
 	if (++set->evictions % FADE_EVERY == 0)
 	{
@@ -337,13 +351,16 @@ tag_of(uint64 hash)
 	return (uint16) (hash >> 48);
 }
 
-/* The key's slot, or -1. Caller holds the lock. */
+/* The key's slot, or -1. Caller holds the lock, or does not mind. */
 static inline int
-search(const Set *set, const HoneSampleKey *key, uint64 hash)
+search(int number, const HoneSampleKey *key, uint64 hash)
 {
+	const Set  *set = &store->sets[number];
+	const Front *front = &fronts[number];
+
 	for (int i = 0; i < SLOTS; i++)
 	{
-		if (set->tags[i] == tag_of(hash) && set->keys[i].queryid == key->queryid &&
+		if (front->tags[i] == tag_of(hash) && set->keys[i].queryid == key->queryid &&
 			set->keys[i].userid == key->userid && set->keys[i].dbid == key->dbid)
 			return i;
 	}
@@ -352,10 +369,12 @@ search(const Set *set, const HoneSampleKey *key, uint64 hash)
 
 /* The key's slot; a new one if need be. Caller holds the lock. */
 static int
-find_slot(Set *set, const HoneSampleKey *key)
+find_slot(int number, const HoneSampleKey *key)
 {
+	Set		   *set = &store->sets[number];
+	Front	   *front = &fronts[number];
 	uint64		hash = hash_of(key);
-	int			i = search(set, key, hash);
+	int			i = search(number, key, hash);
 
 	if (i >= 0)
 		return i;
@@ -363,11 +382,11 @@ find_slot(Set *set, const HoneSampleKey *key)
 		;
 	if (i == SLOTS)
 	{
-		i = evict(set);
-		set->door.passes = Max(set->door.passes - 1, 0);
+		i = evict(number);
+		front->door.passes = Max(front->door.passes - 1, 0);
 	}
-	set->used++;
-	set->tags[i] = tag_of(hash);
+	front->used++;
+	front->tags[i] = tag_of(hash);
 	set->keys[i] = *key;
 	set->slots[i].next_at = FIRST_SAMPLES + 1;
 	return i;
@@ -376,31 +395,33 @@ find_slot(Set *set, const HoneSampleKey *key)
 /*
  * Is a visit worth while? Not if the set is full, and the key is not let in. Who
  * came often lately is compared with who is used least.
+ *
+ * This takes no lock: passes are counted, and slots given away, by the visit. What
+ * two processes do to a door or a ghost at the same moment may get lost, which
+ * does no harm.
  */
 bool
 hone_sample_may_enter(const HoneSampleKey *key, uint64 duration_ns)
 {
 	uint64		hash = hash_of(key);
 	int			number = (int) (hash % store->nsets);
-	Set		   *set = &store->sets[number];
-	bool		may = true;
+	Front	   *front = &fronts[number];
+	int			lately;
+	int			victim;
 
 	/* What is slow may cost something. */
-	if (duration_ns > HONE_DOOR_SLOW_NS)
+	if (front->used < SLOTS || duration_ns > HONE_DOOR_SLOW_NS ||
+		search(number, key, hash) >= 0 ||
+		hone_door_passes(&front->door, GetCurrentStatementStartTimestamp(), PASS_INTERVAL_US) > 0)
 		return true;
-	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	if (set->used == SLOTS && search(set, key, hash) < 0 &&
-		hone_door_passes(&set->door, GetCurrentTimestamp(), PASS_INTERVAL_US) == 0)
-	{
-		int			lately = hone_door_count(&set->door, set->ghosts, GHOSTS,
-											 (uint32) (hash >> 32), 1);
-
-		/* More than luck. */
-		may = lately > 1 &&
-			pg_leftmost_one_pos32((uint32) lately) > set->uses[least_used(set)] + 1;
-	}
-	LWLockRelease(lock_of(number));
-	return may;
+	lately = hone_door_count(&front->door, ghosts + number * GHOSTS, GHOSTS,
+							 (uint32) (hash >> 32), 1);
+	if (lately < 2)
+		return false;
+	/* More than luck. */
+	victim = least_used(&store->sets[number]);
+	return victim < 0 ||
+		pg_leftmost_one_pos32((uint32) lately) > store->sets[number].uses[victim] + 1;
 }
 
 static uint64
@@ -423,7 +444,7 @@ hone_sample_visit(const HoneSampleKey *key, uint64 executions, bool due,
 	int			i;
 
 	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	i = find_slot(set, key);
+	i = find_slot(number, key);
 	slot = &set->slots[i];
 	slot->seen += executions;
 	set->uses[i] = Max(set->uses[i], pg_leftmost_one_pos64(slot->seen) + 1);
@@ -532,7 +553,7 @@ allocate_block(int number, uint32 size)
 		pg_atomic_fetch_sub_u64(&store->used_bytes, size);
 
 		LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-		(void) evict(&store->sets[number]);
+		(void) evict(number);
 		LWLockRelease(lock_of(number));
 	}
 	return InvalidDsaPointer;
@@ -562,7 +583,7 @@ hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
 	fill_block(hone_arena_address(block), parts, size);
 
 	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	place = find_slot(set, key);
+	place = find_slot(number, key);
 	slot = &set->slots[place];
 	set->uses[place] = Max(set->uses[place], 1);
 	for (int i = 0; i < slot->nsamples; i++)
