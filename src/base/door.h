@@ -18,9 +18,10 @@
  * that want one place the more frequent one wins in the end. A tag that is
  * mistaken for another lets in somebody too early, and does no other harm.
  *
- * Door and ghosts belong to the partition whose lock the caller holds. Nothing
- * here allocates or raises an error. All of it starts as zeroes, with no pass: the
- * table is empty then, and passes have come long before it is full.
+ * Door and ghosts belong to a partition of the table. Its lock protects them, or
+ * nothing does, where it does no harm that a count gets lost. Nothing here
+ * allocates or raises an error. All of it starts as zeroes, which are as many
+ * passes as there can be: the last time they were filled is long ago.
  */
 #ifndef HONE_DOOR_H
 #define HONE_DOOR_H
@@ -47,10 +48,7 @@ typedef struct HoneDoor
 	uint8		epoch;
 } HoneDoor;
 
-/*
- * How many passes are there, if one comes back each interval (us)? Call it with
- * the lock held exclusively.
- */
+/* How many passes are there, if one comes back each interval (us)? */
 static inline int
 hone_door_passes(HoneDoor *door, TimestampTz now, int64 interval)
 {
