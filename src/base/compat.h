@@ -164,6 +164,17 @@ hone_guc_variables(int *n)
 #endif
 }
 
+/* How many there are; 0: not known, 16 does not tell without making the copy. */
+static inline int
+hone_guc_count(void)
+{
+#if PG_VERSION_NUM >= 160000
+	return 0;
+#else
+	return GetNumConfigOptions();
+#endif
+}
+
 static inline void
 hone_free_guc_variables(struct config_generic **all pg_attribute_unused())
 {

@@ -16,9 +16,10 @@
  * that a stored sample cannot change anything else. Setting never raises an
  * error: what cannot be set (gone after an upgrade, out of range) is passed over.
  *
- * The list is made when it is first needed, and again every LIST_AGAIN times
- * that settings are collected, because extensions that are loaded later bring
- * their own. (Settings live as long as the process.)
+ * The list is made when it is first needed, and again when the number of settings
+ * has changed, because extensions that are loaded later bring their own; and now
+ * and then, because a setting that was only named so far does not change the number
+ * when it becomes real.
  */
 #include "postgres.h"
 
@@ -36,7 +37,7 @@
 
 #define MAX_SETTINGS 160		/* there are about 60 */
 #define MAX_VALUE 64			/* of a number */
-#define LIST_AGAIN 32
+#define LIST_USES 32			/* until the list is made again */
 
 /* These change what a text means. */
 static const char *const reading[] = {
@@ -54,7 +55,7 @@ changes_reading(const char *name)
 {
 	for (int i = 0; i < (int) lengthof(reading); i++)
 	{
-		if (strcmp(name, reading[i]) == 0)
+		if (name[0] == reading[i][0] && strcmp(name, reading[i]) == 0)
 			return true;
 	}
 	return false;
@@ -167,15 +168,29 @@ is_own(const struct config_generic *setting)
 		!(is_common(setting->reset_source) && is_reset(setting));
 }
 
+/* Going through all settings costs more than everything else about a sample. */
+static void
+refresh_relevant(void)
+{
+	static int	uses = 0;
+	static int	listed = 0;
+	int			n = hone_guc_count();
+
+	if (n == 0 || n != listed || ++uses >= LIST_USES)
+	{
+		list_relevant();
+		listed = n;
+		uses = 0;
+	}
+}
+
 int
 hone_settings_collect(char *to, int size, int *plan_len)
 {
-	static uint32 collected = 0;
 	int			used = 0;
 
 	*plan_len = 0;
-	if (collected++ % LIST_AGAIN == 0)
-		list_relevant();
+	refresh_relevant();
 	for (int i = 0; i < nrelevant; i++)
 	{
 		const char *name = relevant[i]->name;

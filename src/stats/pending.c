@@ -105,7 +105,7 @@ clear_batch(HoneBatch *batch)
 
 /* Move one entry's figures to the table. */
 static pg_noinline void
-drain_entry(PendingArea *area, PendingEntry *entry)
+drain_entry(PendingArea *area, PendingEntry *entry, TimestampTz now)
 {
 	HoneBatch	copy;
 	bool		dirty;
@@ -122,9 +122,8 @@ drain_entry(PendingArea *area, PendingEntry *entry)
 
 	if (dirty)
 	{
-		copy.last_seen = GetCurrentTimestamp();
-		hone_stats_store_add(&copy);
-		hone_stats_spread(&copy);
+		copy.last_seen = now;
+		hone_stats_spread(&copy, hone_stats_store_add(&copy));
 	}
 }
 
@@ -133,11 +132,12 @@ drain_area(PendingArea *area)
 {
 	/* An unlocked look: an entry being added now belongs to the next drain. */
 	int			used = *(volatile int *) &area->used;
+	TimestampTz now = used > 0 ? GetCurrentTimestamp() : 0;
 
 	for (int i = 0; i < used; i++)
 	{
 		if (*(volatile bool *) &area->entry[i].dirty)
-			drain_entry(area, &area->entry[i]);
+			drain_entry(area, &area->entry[i], now);
 	}
 }
 
@@ -401,7 +401,7 @@ hone_stats_record(const HoneExecution *execution)
 		}
 		SpinLockRelease(&my_area->lock);
 		/* Empty the entry, then it fits. */
-		drain_entry(my_area, entry);
+		drain_entry(my_area, entry, GetCurrentTimestamp());
 	}
 }
 
@@ -457,5 +457,5 @@ hone_stats_record_tables(const HoneExecution *execution)
 	batch.command = execution->command;
 	batch.last_seen = GetCurrentTimestamp();
 	count_tables(&batch, execution);
-	hone_stats_spread(&batch);
+	hone_stats_spread(&batch, true);
 }

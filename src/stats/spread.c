@@ -9,6 +9,9 @@
  * Each of the four is a tally (tally.c), which says what holds for locks, memory
  * and crashes; nothing here raises an error or allocates.
  *
+ * A query that was turned away from a full table of statistics (store.c) has
+ * no row here, either.
+ *
  * What must stay true: the totals of each tally, its "other" row included, are
  * what was executed. In the tallies by table a statement counts under each of
  * its tables, so there the totals are larger than the number of statements; one
@@ -121,7 +124,7 @@ const HoneShmemPart hone_stats_spread_part = {
 };
 
 static void
-spread_nested(const HoneBatch *batch)
+spread_nested(const HoneBatch *batch, bool has_row)
 {
 	const HoneCounters *c = &batch->counters;
 	HoneNestedKey key = {
@@ -137,11 +140,11 @@ spread_nested(const HoneBatch *batch)
 		{HONE_NESTED_EXEC_NS, (int64) c->exec_ns},
 	};
 
-	hone_tally_add(&hone_stats_nested_tally, &key, change, lengthof(change));
+	hone_tally_add(&hone_stats_nested_tally, &key, change, lengthof(change), has_row);
 }
 
 static void
-spread_table(const HoneBatch *batch, const HoneTableRead *table)
+spread_table(const HoneBatch *batch, const HoneTableRead *table, bool has_row)
 {
 	int64		executions = batch->counters.calls + batch->counters.errors;
 	HoneTableKey key = {
@@ -158,7 +161,7 @@ spread_table(const HoneBatch *batch, const HoneTableRead *table)
 		{HONE_TABLE_RETURNED, batch->counters.rows},
 	};
 
-	hone_tally_add(&hone_stats_table_tally, &key, change, lengthof(change));
+	hone_tally_add(&hone_stats_table_tally, &key, change, lengthof(change), has_row);
 }
 
 /* The changes that a batch makes to the latency of each of its tables. */
@@ -207,19 +210,19 @@ spread_latency(const HoneBatch *batch)
 			continue;
 		if (n == 0)
 			n = latency_changes(batch, change);
-		hone_tally_add(&hone_stats_latency_tally, &key, change, n);
+		hone_tally_add(&hone_stats_latency_tally, &key, change, n, true);
 	}
 }
 
 void
-hone_stats_spread(const HoneBatch *batch)
+hone_stats_spread(const HoneBatch *batch, bool has_row)
 {
 	bool		executed = batch->counters.calls + batch->counters.errors > 0;
 
 	if (executed && batch->top_queryid != 0)
-		spread_nested(batch);
+		spread_nested(batch, has_row);
 	for (int i = 0; i < batch->ntables; i++)
-		spread_table(batch, &batch->tables[i]);
+		spread_table(batch, &batch->tables[i], has_row);
 	if (executed && batch->ntables > 0)
 		spread_latency(batch);
 }
@@ -233,7 +236,7 @@ count_error(const HoneQueryKey *query, int sqlerrcode, int counter)
 		{HONE_ERROR_LAST_SEEN, GetCurrentTimestamp()},
 	};
 
-	hone_tally_add(&hone_stats_error_tally, &key, change, lengthof(change));
+	hone_tally_add(&hone_stats_error_tally, &key, change, lengthof(change), true);
 }
 
 void

@@ -17,6 +17,12 @@
  * called often is given more. The victim's figures are added to the partition's
  * "other" row, so the totals over all rows always equal what was executed.
  *
+ * A new query does not always get a row in a full partition: base/door.h says
+ * who does. The figures of one that is turned away go to an "other" row at once,
+ * and count as an eviction. So a flood of queries that are all rare costs little,
+ * and leaves those that have a row alone; on a quiet server each new query has a
+ * row at once. Passes that get scarce are for queries whose text is known.
+ *
  * Locks: a partition's lock protects its slots, chains, hand and other row.
  * Text locks (text.c) are taken while holding a partition's lock, never the
  * other way round. Readers take partition locks shared, one after another:
@@ -32,10 +38,15 @@
 #include "utils/guc.h"
 #include "utils/timestamp.h"
 
+#include "base/compat.h"
+#include "base/door.h"
 #include "stats/store.h"
 
 #define NUM_PARTITIONS 64
 #define MAX_USAGE 20			/* of the CLOCK: rounds a busy slot survives */
+#define MAX_STEPS 64			/* of the CLOCK, for one eviction */
+#define PASS_INTERVAL_US USECS_PER_SEC
+#define ENOUGH_PASSES (HONE_DOOR_PASSES / 2)
 #define HISTOGRAM_SIZE (HONE_HISTOGRAM_BUCKETS * sizeof(uint64))
 
 /*
@@ -58,11 +69,13 @@ typedef struct StatsPartition
 	int32		hand;
 	int64		entries;
 	int64		evictions;
+	HoneDoor	door;
 } StatsPartition;
 
 typedef struct StatsStore
 {
 	int			slots;			/* per partition */
+	int			nghosts;		/* per partition, a power of two */
 	int			buckets;		/* per partition, a power of two */
 	TimestampTz reset_at;
 	StatsPartition partition[NUM_PARTITIONS];
@@ -75,6 +88,7 @@ static StatsHead *heads = NULL; /* NUM_PARTITIONS * slots */
 /* NUM_PARTITIONS * (slots + 1), the last of each partition its "other" row. */
 static HoneStatsRow *rows = NULL;
 static uint64 *histograms = NULL;
+static HoneGhost *ghosts = NULL;	/* NUM_PARTITIONS * nghosts */
 
 static int	max_queries = 5000;
 
@@ -90,6 +104,13 @@ buckets_per_partition(void)
 	return (int) pg_nextpower2_32(slots_per_partition());
 }
 
+/* A few times as many as there are rows. */
+static int
+ghosts_per_partition(void)
+{
+	return 4 * buckets_per_partition();
+}
+
 static Size
 store_size(void)
 {
@@ -99,8 +120,10 @@ store_size(void)
 											buckets_per_partition())));
 	size = add_size(size, MAXALIGN(mul_size(NUM_PARTITIONS * sizeof(StatsHead),
 											slots_per_partition())));
-	return add_size(size, mul_size(NUM_PARTITIONS * (sizeof(HoneStatsRow) + HISTOGRAM_SIZE),
+	size = add_size(size, mul_size(NUM_PARTITIONS * (sizeof(HoneStatsRow) + HISTOGRAM_SIZE),
 								   slots_per_partition() + 1));
+	return add_size(size, mul_size(NUM_PARTITIONS * sizeof(HoneGhost),
+								   ghosts_per_partition()));
 }
 
 static inline StatsHead *
@@ -166,6 +189,8 @@ clear_partition(int p)
 	part->hand = 0;
 	part->entries = 0;
 	part->evictions = 0;
+	memset(&part->door, 0, sizeof(part->door));
+	memset(ghosts + (Size) p * store->nghosts, 0, store->nghosts * sizeof(HoneGhost));
 	clear_other(&row[store->slots], histogram_of(p, store->slots));
 }
 
@@ -181,9 +206,12 @@ store_startup(void *memory, bool found)
 							 MAXALIGN(NUM_PARTITIONS * sizeof(StatsHead) *
 									  slots_per_partition()));
 	histograms = (uint64 *) (rows + (Size) NUM_PARTITIONS * (slots_per_partition() + 1));
+	ghosts = (HoneGhost *) (histograms + (Size) NUM_PARTITIONS * (slots_per_partition() + 1) *
+							HONE_HISTOGRAM_BUCKETS);
 	if (found)
 		return;
 
+	store->nghosts = ghosts_per_partition();
 	store->slots = slots_per_partition();
 	store->buckets = buckets_per_partition();
 	store->reset_at = GetCurrentTimestamp();
@@ -295,30 +323,33 @@ unlink_slot(int p, int32 i)
 	part->entries--;
 }
 
-/* Make room in a full partition. Caller holds its lock exclusively. */
+/*
+ * Make room in a full partition, without looking at too many: what was least
+ * used of those looked at goes. Caller holds the lock exclusively.
+ */
 static void
 evict_one(int p)
 {
 	StatsPartition *part = &store->partition[p];
 	StatsHead  *head = partition_heads(p);
 	HoneStatsRow *row = partition_rows(p);
+	int32		victim = part->hand;
 
-	for (;;)
+	for (int step = 0; step < MAX_STEPS; step++)
 	{
 		int32		i = part->hand;
 
 		part->hand = (i + 1 < store->slots) ? i + 1 : 0;
-		if (head[i].usage > 0)
-		{
-			head[i].usage--;
-			continue;
-		}
-		add_to_other(&row[store->slots], histogram_of(p, store->slots),
-					 &row[i], histogram_of(p, i));
-		unlink_slot(p, i);
-		part->evictions++;
-		return;
+		if (head[i].usage < head[victim].usage)
+			victim = i;
+		if (head[i].usage == 0)
+			break;
+		head[i].usage--;
 	}
+	add_to_other(&row[store->slots], histogram_of(p, store->slots),
+				 &row[victim], histogram_of(p, victim));
+	unlink_slot(p, victim);
+	part->evictions++;
 }
 
 static int32
@@ -356,31 +387,56 @@ insert_slot(int p, uint32 hash, const HoneBatch *batch)
  * How many times the hand must pass a query that is not used any more: the more
  * often it was called, the longer it stays.
  */
-static uint8
-worth(const HoneStatsRow *row)
+static inline uint8
+worth(uint64 calls)
 {
-	return (uint8) Min(pg_leftmost_one_pos64(1 + (uint64) row->counters.calls), MAX_USAGE);
+	return (uint8) Min(pg_leftmost_one_pos64(1 + calls), MAX_USAGE);
 }
 
-/* Add a batch to its query's row, making the row if need be. */
-void
-hone_stats_store_add(const HoneBatch *batch)
+/*
+ * Has a query that was turned away become worth more than the next victim? Who
+ * asks moves the hand on, so that what is not used any more loses worth.
+ */
+static bool
+outweighs_next(int p, uint64 calls)
 {
-	uint32		hash = hash_key(&batch->key);
-	int			p = hash % NUM_PARTITIONS;
-	HoneStatsRow *row;
-	uint64	   *histogram;
-	int32		i;
+	StatsPartition *part = &store->partition[p];
+	StatsHead  *head = &partition_heads(p)[part->hand];
 
-	LWLockAcquire(&store->partition[p].lock, LW_EXCLUSIVE);
-	i = find_slot(p, hash, &batch->key);
-	if (i < 0)
-		i = insert_slot(p, hash, batch);
+	/* More than luck. */
+	if (worth(calls) > head->usage + 1)
+		return true;
+	if (head->usage > 0)
+		head->usage--;
+	part->hand = (part->hand + 1 < store->slots) ? part->hand + 1 : 0;
+	return false;
+}
 
-	row = &partition_rows(p)[i];
-	histogram = histogram_of(p, i);
+/* May a new query have a row in a full partition? Caller holds the lock exclusively. */
+static bool
+may_enter(int p, uint32 hash, const HoneBatch *batch)
+{
+	StatsPartition *part = &store->partition[p];
+	uint64		executions = (uint64) (batch->counters.calls + batch->counters.errors);
+	int			passes = hone_door_passes(&part->door, batch->last_seen, PASS_INTERVAL_US);
+	int			lately;
+
+	if (passes > ENOUGH_PASSES || (passes > 0 && hone_stats_text_kept(&batch->key)))
+	{
+		part->door.passes--;
+		return true;
+	}
+	if (batch->counters.exec_ns > executions * HONE_DOOR_SLOW_NS)
+		return true;
+	lately = hone_door_count(&part->door, ghosts + (Size) p * store->nghosts,
+							 store->nghosts, hash / NUM_PARTITIONS, executions);
+	return lately > 1 && outweighs_next(p, (uint64) lately);
+}
+
+static void
+add_batch(HoneStatsRow *row, uint64 *histogram, const HoneBatch *batch)
+{
 	add_counters(&row->counters, &batch->counters);
-	partition_heads(p)[i].usage = worth(row);
 	for (int b = 0; b < HONE_BATCH_BUCKETS; b++)
 	{
 		int			bucket = batch->bucket[b];
@@ -391,8 +447,54 @@ hone_stats_store_add(const HoneBatch *batch)
 		row->first_bucket = Min(row->first_bucket, bucket);
 		row->end_bucket = Max(row->end_bucket, bucket + 1);
 	}
+	if (row->first_seen == 0)
+		row->first_seen = batch->last_seen;
 	row->last_seen = Max(row->last_seen, batch->last_seen);
-	LWLockRelease(&store->partition[p].lock);
+}
+
+/*
+ * Add what has no row to an "other" row: not that of its partition, but always the
+ * same of a backend, which is in the processor's cache.
+ */
+static void
+add_to_own_other(const HoneBatch *batch)
+{
+	int			p = hone_backend_index() & (NUM_PARTITIONS - 1);
+	StatsPartition *part = &store->partition[p];
+
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	add_batch(&partition_rows(p)[store->slots], histogram_of(p, store->slots), batch);
+	part->evictions++;
+	LWLockRelease(&part->lock);
+}
+
+/*
+ * Add a batch to its query's row, making the row if need be, or to an "other"
+ * row; returns whether it has one of its own.
+ */
+bool
+hone_stats_store_add(const HoneBatch *batch)
+{
+	uint32		hash = hash_key(&batch->key);
+	int			p = hash % NUM_PARTITIONS;
+	StatsPartition *part = &store->partition[p];
+	int32		i;
+
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	i = find_slot(p, hash, &batch->key);
+	if (i < 0 && (part->free >= 0 || may_enter(p, hash, batch)))
+		i = insert_slot(p, hash, batch);
+	if (i >= 0)
+	{
+		HoneStatsRow *row = &partition_rows(p)[i];
+
+		add_batch(row, histogram_of(p, i), batch);
+		partition_heads(p)[i].usage = worth((uint64) row->counters.calls);
+	}
+	LWLockRelease(&part->lock);
+	if (i < 0)
+		add_to_own_other(batch);
+	return i >= 0;
 }
 
 static bool

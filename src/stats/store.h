@@ -92,7 +92,7 @@ typedef struct HoneStatsInfo
 /* in store.c */
 extern const HoneShmemPart hone_stats_store_part;
 extern void hone_stats_store_settings(void);
-extern void hone_stats_store_add(const HoneBatch *batch);
+extern bool hone_stats_store_add(const HoneBatch *batch);
 extern void hone_stats_store_read(HoneStatsCallback callback, void *arg);
 extern int64 hone_stats_store_remove(Oid userid, Oid dbid, uint64 queryid);
 extern int	hone_stats_store_limit(void);
@@ -100,10 +100,10 @@ extern void hone_stats_store_info(HoneStatsInfo *info);
 
 /*
  * in spread.c: count a drained batch in the tallies, too; call it after
- * hone_stats_store_add.
+ * hone_stats_store_add, and say whether the query has a row there.
  */
 extern const HoneShmemPart hone_stats_spread_part;
-extern void hone_stats_spread(const HoneBatch *batch);
+extern void hone_stats_spread(const HoneBatch *batch, bool has_row);
 
 /*
  * in stats.c: the text of a query for the current user, who may be told that
@@ -118,6 +118,7 @@ extern const HoneShmemPart hone_stats_pending_part;
 /* in text.c */
 extern const HoneShmemPart hone_stats_text_part;
 extern void hone_stats_text_settings(void);
+extern bool hone_stats_text_kept(const HoneQueryKey *key);
 extern void hone_stats_text_pin(const HoneQueryKey *key);
 extern void hone_stats_text_unpin(const HoneQueryKey *key);
 extern char *hone_stats_text_get(const HoneQueryKey *key);

@@ -7,7 +7,8 @@
  * own, like the query statistics themselves (store.c). When a partition is
  * full, the CLOCK hand looks for a row that was not used for a while, whose sums
  * are added to the partition's "other" row: the totals over all rows are what was
- * added, whatever was evicted.
+ * added, whatever was evicted. Who adds may say that something is not worth a row;
+ * then it goes to an "other" row at once.
  *
  * What a search looks at (hash, chain, usage) lies close together, apart from
  * keys and counters, so that looking for a row, or for a victim, does not pull
@@ -29,9 +30,11 @@
 #include "storage/lwlock.h"
 #include "storage/proc.h"
 
+#include "base/compat.h"
 #include "stats/tally.h"
 
 #define MAX_USAGE 20			/* of the CLOCK: rounds a busy row survives */
+#define MAX_STEPS 64			/* of the CLOCK, for one eviction */
 
 typedef struct TallyPartition
 {
@@ -248,28 +251,31 @@ unlink_row(const HoneTally *tally, int p, int32 i)
 	part->entries--;
 }
 
-/* Make room in a full partition. Caller holds its lock exclusively. */
+/*
+ * Make room in a full partition, without looking at too many: what was least
+ * used of those looked at goes. Caller holds the lock exclusively.
+ */
 static void
 evict_one(const HoneTally *tally, int p)
 {
 	TallyPartition *part = &tally->partition[p];
 	TallyHead  *head = heads_of(tally, p);
+	int32		victim = part->hand;
 
-	for (;;)
+	for (int step = 0; step < MAX_STEPS; step++)
 	{
 		int32		i = part->hand;
 
 		part->hand = (i + 1 < tally->slots) ? i + 1 : 0;
-		if (head[i].usage > 0)
-		{
-			head[i].usage--;
-			continue;
-		}
-		merge_row(tally, other_of(tally, p), counters_of(tally, p, i), &head[i]);
-		unlink_row(tally, p, i);
-		part->evictions++;
-		return;
+		if (head[i].usage < head[victim].usage)
+			victim = i;
+		if (head[i].usage == 0)
+			break;
+		head[i].usage--;
 	}
+	merge_row(tally, other_of(tally, p), counters_of(tally, p, victim), &head[victim]);
+	unlink_row(tally, p, victim);
+	part->evictions++;
 }
 
 static int32
@@ -303,9 +309,24 @@ insert_row(const HoneTally *tally, int p, uint32 hash, const void *key)
 	return i;
 }
 
+/* Add to the sum of what has no row: always to the same of a backend. */
+static void
+add_to_own_other(const HoneTally *tally, const HoneTallyChange *changes, int n)
+{
+	int			p = hone_backend_index() & (tally->partitions - 1);
+	TallyPartition *part = &tally->partition[p];
+	int64	   *counters = other_of(tally, p);
+
+	LWLockAcquire(&part->lock, LW_EXCLUSIVE);
+	for (int c = 0; c < n; c++)
+		merge(tally, counters, changes[c].counter, changes[c].by);
+	part->evictions++;
+	LWLockRelease(&part->lock);
+}
+
 void
 hone_tally_add(const HoneTally *tally, const void *key,
-			   const HoneTallyChange *changes, int n)
+			   const HoneTallyChange *changes, int n, bool own_row)
 {
 	uint32		hash = hash_key(tally, key);
 	int			p = (int) (hash & (uint32) (tally->partitions - 1));
@@ -315,6 +336,11 @@ hone_tally_add(const HoneTally *tally, const void *key,
 
 	if (tally->partition == NULL || MyProc == NULL)
 		return;
+	if (!own_row)
+	{
+		add_to_own_other(tally, changes, n);
+		return;
+	}
 
 	LWLockAcquire(&tally->partition[p].lock, LW_EXCLUSIVE);
 	i = find_row(tally, p, hash, key);

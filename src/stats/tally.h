@@ -54,9 +54,12 @@ typedef bool (*HoneTallyFilter) (const void *key, const void *arg);
 extern Size hone_tally_size(const HoneTally *tally);
 extern void hone_tally_startup(HoneTally *tally, void *memory, bool found);
 
-/* Never raises an error nor allocates: may be called while one is handled. */
+/*
+ * Never raises an error nor allocates: may be called while one is handled. Unless
+ * own_row is true, it is added to the sum of what was evicted.
+ */
 extern void hone_tally_add(const HoneTally *tally, const void *key,
-						   const HoneTallyChange *changes, int n);
+						   const HoneTallyChange *changes, int n, bool own_row);
 
 extern void hone_tally_read(const HoneTally *tally, HoneTallyCallback callback, void *arg);
 

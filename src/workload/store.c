@@ -6,7 +6,9 @@
  * a key belongs to one set, found by hash, so that nothing is ever searched but
  * 16 keys. A full set gives up its least used slot. Use is the logarithm of the
  * executions seen, and fades as others come and go, so a flood of queries
- * that run once pushes out its own kind and not what runs all the time.
+ * that run once pushes out its own kind and not what runs all the time. And only
+ * so many of them: a full set has a door (base/door.h), which keeps out those
+ * that would have to go before they come again.
  *
  * A slot has up to six samples, of two kinds. Typical ones were taken because it
  * was their turn, whatever they took: the first three executions, then one each
@@ -34,12 +36,14 @@
 
 #include <math.h>
 
+#include "access/xact.h"
 #include "common/hashfn.h"
 #include "miscadmin.h"
 #include "port/atomics.h"
 #include "port/pg_bitutils.h"
 #include "utils/guc.h"
 
+#include "base/door.h"
 #include "base/shmem.h"
 #include "workload/store.h"
 
@@ -51,6 +55,8 @@
 #define MAX_GAP UINT64CONST(100000)
 #define MAX_WAIT UINT64CONST(1000)	/* until the next visit, so that use shows */
 #define FADE_EVERY 16			/* evictions in a set */
+#define GHOSTS 64				/* in a set, a power of two */
+#define PASS_INTERVAL_US (4 * USECS_PER_SEC)	/* in a set */
 
 typedef struct Sample
 {
@@ -65,19 +71,30 @@ typedef struct Sample
 
 typedef struct Slot
 {
-	HoneSampleKey key;			/* queryid 0: free */
 	uint64		seen;			/* executions */
 	uint64		next_at;		/* sample at this many */
-	int			use;
 	int			nsamples;
 	Sample		samples[SAMPLES];
 } Slot;
 
 typedef struct Set
 {
+	HoneSampleKey keys[SLOTS];	/* queryid 0: free */
+	int32		uses[SLOTS];
 	uint32		evictions;
 	Slot		slots[SLOTS];
 } Set;
+
+/*
+ * What is looked at to turn somebody away: all sets' close together, so that it
+ * stays in the processor's cache.
+ */
+typedef struct Front
+{
+	uint16		tags[SLOTS];	/* of keys; of a free one whatever it was */
+	int			used;			/* slots */
+	HoneDoor	door;
+} Front;
 
 typedef struct Store
 {
@@ -94,6 +111,8 @@ typedef struct Store
 } Store;
 
 static Store *store = NULL;
+static Front *fronts = NULL;	/* of the sets */
+static HoneGhost *ghosts = NULL;	/* GHOSTS of each set */
 static int	max_queries = 2000;
 
 static int
@@ -105,13 +124,16 @@ wanted_sets(void)
 static Size
 store_bytes(void)
 {
-	return offsetof(Store, sets) + (Size) wanted_sets() * sizeof(Set);
+	return offsetof(Store, sets) +
+		(Size) wanted_sets() * (sizeof(Set) + sizeof(Front) + GHOSTS * sizeof(HoneGhost));
 }
 
 static void
 store_startup(void *memory, bool found)
 {
 	store = (Store *) memory;
+	fronts = (Front *) (store->sets + wanted_sets());
+	ghosts = (HoneGhost *) (fronts + wanted_sets());
 	if (found)
 		return;
 	memset(store, 0, store_bytes());
@@ -250,11 +272,16 @@ hash_parts(const HoneSampleParts *parts)
  * Slots
  */
 
+static inline uint64
+hash_of(const HoneSampleKey *key)
+{
+	return hash_bytes_extended((const unsigned char *) key, sizeof(HoneSampleKey), 0);
+}
+
 static inline int
 set_of(const HoneSampleKey *key)
 {
-	return (int) (hash_bytes_extended((const unsigned char *) key,
-									  sizeof(HoneSampleKey), 0) % store->nsets);
+	return (int) (hash_of(key) % store->nsets);
 }
 
 static inline LWLock *
@@ -272,61 +299,129 @@ free_sample(Sample *sample)
 }
 
 static void
-free_slot(Slot *slot)
+free_slot(int number, int i)
 {
-	for (int i = 0; i < slot->nsamples; i++)
-		free_sample(&slot->samples[i]);
+	Set		   *set = &store->sets[number];
+	Slot	   *slot = &set->slots[i];
+
+	for (int j = 0; j < slot->nsamples; j++)
+		free_sample(&slot->samples[j]);
 	memset(slot, 0, sizeof(*slot));
+	memset(&set->keys[i], 0, sizeof(set->keys[i]));
+	set->uses[i] = 0;
+	fronts[number].used--;
 }
 
-/*
- * Give up the least used of a set's slots that are in use; NULL if none is.
- * Caller holds the lock.
- */
-static Slot *
-evict(Set *set)
+/* The least used of a set's slots that are in use; -1 if none is. Lock held. */
+static int
+least_used(const Set *set)
 {
-	Slot	   *victim = NULL;
+	int			least = -1;
 
 	for (int i = 0; i < SLOTS; i++)
 	{
-		Slot	   *slot = &set->slots[i];
-
-		if (slot->key.queryid != 0 && (victim == NULL || slot->use < victim->use))
-			victim = slot;
+		if (set->keys[i].queryid != 0 && (least < 0 || set->uses[i] < set->uses[least]))
+			least = i;
 	}
-	if (victim == NULL)
-		return NULL;
-	free_slot(victim);
+	return least;
+}
+
+/* Give up the least used slot; returns which, -1 for none. Caller holds the lock. */
+static int
+evict(int number)
+{
+	Set		   *set = &store->sets[number];
+	int			victim = least_used(set);
+
+	if (victim < 0)
+		return -1;
+	free_slot(number, victim);
 	pg_atomic_fetch_add_u64(&store->evictions, 1);
 	if (++set->evictions % FADE_EVERY == 0)
 	{
 		for (int i = 0; i < SLOTS; i++)
-			set->slots[i].use = Max(set->slots[i].use - 1, 0);
+			set->uses[i] = Max(set->uses[i] - 1, 0);
 	}
 	return victim;
 }
 
-/* The key's slot; a new one if need be. Caller holds the lock. */
-static Slot *
-find_slot(Set *set, const HoneSampleKey *key)
+static inline uint16
+tag_of(uint64 hash)
 {
-	Slot	   *slot = NULL;
+	return (uint16) (hash >> 48);
+}
+
+/* The key's slot, or -1. Caller holds the lock, or does not mind. */
+static inline int
+search(int number, const HoneSampleKey *key, uint64 hash)
+{
+	const Set  *set = &store->sets[number];
+	const Front *front = &fronts[number];
 
 	for (int i = 0; i < SLOTS; i++)
 	{
-		Slot	   *candidate = &set->slots[i];
-
-		if (memcmp(&candidate->key, key, sizeof(*key)) == 0)
-			return candidate;
-		if (candidate->key.queryid == 0 && slot == NULL)
-			slot = candidate;
+		if (front->tags[i] == tag_of(hash) && set->keys[i].queryid == key->queryid &&
+			set->keys[i].userid == key->userid && set->keys[i].dbid == key->dbid)
+			return i;
 	}
-	if (slot == NULL)
-		slot = evict(set);
-	slot->key = *key;
-	slot->next_at = FIRST_SAMPLES + 1;
-	return slot;
+	return -1;
+}
+
+/* The key's slot; a new one if need be. Caller holds the lock. */
+static int
+find_slot(int number, const HoneSampleKey *key)
+{
+	Set		   *set = &store->sets[number];
+	Front	   *front = &fronts[number];
+	uint64		hash = hash_of(key);
+	int			i = search(number, key, hash);
+
+	if (i >= 0)
+		return i;
+	for (i = 0; i < SLOTS && set->keys[i].queryid != 0; i++)
+		;
+	if (i == SLOTS)
+	{
+		i = evict(number);
+		front->door.passes = Max(front->door.passes - 1, 0);
+	}
+	front->used++;
+	front->tags[i] = tag_of(hash);
+	set->keys[i] = *key;
+	set->slots[i].next_at = FIRST_SAMPLES + 1;
+	return i;
+}
+
+/*
+ * Is a visit worth while? Not if the set is full, and the key is not let in. Who
+ * came often lately is compared with who is used least.
+ *
+ * This takes no lock: passes are counted, and slots given away, by the visit. What
+ * two processes do to a door or a ghost at the same moment may get lost, which
+ * does no harm.
+ */
+bool
+hone_sample_may_enter(const HoneSampleKey *key, uint64 duration_ns)
+{
+	uint64		hash = hash_of(key);
+	int			number = (int) (hash % store->nsets);
+	Front	   *front = &fronts[number];
+	int			lately;
+	int			victim;
+
+	/* What is slow may cost something. */
+	if (front->used < SLOTS || duration_ns > HONE_DOOR_SLOW_NS ||
+		search(number, key, hash) >= 0 ||
+		hone_door_passes(&front->door, GetCurrentStatementStartTimestamp(), PASS_INTERVAL_US) > 0)
+		return true;
+	lately = hone_door_count(&front->door, ghosts + number * GHOSTS, GHOSTS,
+							 (uint32) (hash >> 32), 1);
+	if (lately < 2)
+		return false;
+	/* More than luck. */
+	victim = least_used(&store->sets[number]);
+	return victim < 0 ||
+		pg_leftmost_one_pos32((uint32) lately) > store->sets[number].uses[victim] + 1;
 }
 
 static uint64
@@ -344,12 +439,15 @@ hone_sample_visit(const HoneSampleKey *key, uint64 executions, bool due,
 				  uint64 duration_ns, HoneSampleAdvice *advice)
 {
 	int			number = set_of(key);
+	Set		   *set = &store->sets[number];
 	Slot	   *slot;
+	int			i;
 
 	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	slot = find_slot(&store->sets[number], key);
+	i = find_slot(number, key);
+	slot = &set->slots[i];
 	slot->seen += executions;
-	slot->use = Max(slot->use, pg_leftmost_one_pos64(slot->seen) + 1);
+	set->uses[i] = Max(set->uses[i], pg_leftmost_one_pos64(slot->seen) + 1);
 
 	advice->slowest_ns = slowest_of(slot);
 	advice->typical = slot->nsamples == 0 ||
@@ -455,7 +553,7 @@ allocate_block(int number, uint32 size)
 		pg_atomic_fetch_sub_u64(&store->used_bytes, size);
 
 		LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-		(void) evict(&store->sets[number]);
+		(void) evict(number);
 		LWLockRelease(lock_of(number));
 	}
 	return InvalidDsaPointer;
@@ -465,11 +563,13 @@ void
 hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
 {
 	int			number = set_of(key);
+	Set		   *set = &store->sets[number];
 	uint64		hash = hash_parts(parts);
 	uint32		size;
 	dsa_pointer block;
 	Slot	   *slot;
 	Sample	   *sample = NULL;
+	int			place;
 	bool		typical;
 
 	size = (uint32) params_offset(&parts->head) + parts->head.params_len +
@@ -483,8 +583,9 @@ hone_sample_add(const HoneSampleKey *key, const HoneSampleParts *parts)
 	fill_block(hone_arena_address(block), parts, size);
 
 	LWLockAcquire(lock_of(number), LW_EXCLUSIVE);
-	slot = find_slot(&store->sets[number], key);
-	slot->use = Max(slot->use, 1);
+	place = find_slot(number, key);
+	slot = &set->slots[place];
+	set->uses[place] = Max(set->uses[place], 1);
 	for (int i = 0; i < slot->nsamples; i++)
 	{
 		if (slot->samples[i].hash == hash)
@@ -561,7 +662,7 @@ hone_sample_copy_set(int number, Oid dbid, uint64 after_id, uint64 upto_id,
 	{
 		Slot	   *slot = &set->slots[i];
 
-		if (slot->key.queryid == 0 || slot->key.dbid != dbid)
+		if (set->keys[i].queryid == 0 || set->keys[i].dbid != dbid)
 			continue;
 		for (int j = 0; j < slot->nsamples; j++)
 		{
@@ -570,7 +671,7 @@ hone_sample_copy_set(int number, Oid dbid, uint64 after_id, uint64 upto_id,
 
 			if (sample->id <= after_id || sample->id > upto_id)
 				continue;
-			copy->key = slot->key;
+			copy->key = set->keys[i];
 			copy->id = sample->id;
 			copy->hash = sample->hash;
 			copy->duration_ns = sample->duration_ns;

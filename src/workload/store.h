@@ -93,6 +93,12 @@ extern void hone_sample_store_init(void);
 extern bool hone_sample_store_ready(void);
 
 /*
+ * Is a query that this process does not know let in? To be asked before it is
+ * looked at more closely.
+ */
+extern bool hone_sample_may_enter(const HoneSampleKey *key, uint64 duration_ns);
+
+/*
  * Report executions since the last visit, and ask whether to sample this one,
  * which came because it was time (due) or because it was slow.
  */

@@ -263,11 +263,21 @@ visit(Local *local, const HoneExecution *execution)
 				advice.typical);
 }
 
-/* The first execution here, or the first since another query took the place. */
+/*
+ * The first execution here, or the first since another query took the place. One
+ * that is not let in leaves no trace, so that its next execution asks again.
+ */
 static pg_noinline void
 begin(Local *local, const HoneExecution *execution)
 {
-	if (!hone_sample_store_ready() || execution->key.queryid == 0)
+	HoneSampleKey key = {
+		.queryid = execution->key.queryid,
+		.userid = execution->key.userid,
+		.dbid = execution->key.dbid,
+	};
+
+	if (!hone_sample_store_ready() || execution->key.queryid == 0 ||
+		!hone_sample_may_enter(&key, execution->exec_ns))
 		return;
 	local->queryid = execution->key.queryid;
 	local->userid = execution->key.userid;
