@@ -133,22 +133,22 @@ hone_write_ns(void)
 
 /* Rows of a relation that scans of this process returned and fetched so far. */
 static inline int64
-hone_rows_returned(Relation rel)
+hone_rows_returned(const PgStat_TableStatus *counts)
 {
 #if PG_VERSION_NUM >= 160000
-	return rel->pgstat_info->counts.tuples_returned;
+	return counts->counts.tuples_returned;
 #else
-	return rel->pgstat_info->t_counts.t_tuples_returned;
+	return counts->t_counts.t_tuples_returned;
 #endif
 }
 
 static inline int64
-hone_rows_fetched(Relation rel)
+hone_rows_fetched(const PgStat_TableStatus *counts)
 {
 #if PG_VERSION_NUM >= 160000
-	return rel->pgstat_info->counts.tuples_fetched;
+	return counts->counts.tuples_fetched;
 #else
-	return rel->pgstat_info->t_counts.t_tuples_fetched;
+	return counts->t_counts.t_tuples_fetched;
 #endif
 }
 

@@ -100,6 +100,8 @@ at_subxact_end(SubXactEvent event, SubTransactionId subxact,
 	hone_frame_drop_subxact(subxact);
 	if (hone_probe.nesting > 0 && hone_probe_tracking())
 		count_caught();
+	nundecided = 0;
+	noted = false;
 }
 
 /* A record of an execution that was being started. */
@@ -130,6 +132,33 @@ hone_failure_at_start(const QueryDesc *starting)
 	hone_failure_passed(&execution);
 }
 
+/*
+ * The execution at level 0 was just being started. Without a code the
+ * transaction is being aborted already: only its id is still there.
+ */
+static bool
+start_failed(int sqlerrcode)
+{
+	const QueryDesc *starting = hone_probe.starting;
+	HoneExecution execution;
+
+	if (starting == NULL)
+		return false;
+	hone_probe.starting = NULL;
+	hone_probe.nesting = 0;
+	memset(&execution, 0, sizeof(execution));
+	if (sqlerrcode != 0)
+		describe_start(&execution, starting);
+	else
+	{
+		hone_probe_fill_key(&execution.key, hone_probe.top_queryid);
+		execution.command = CMDTAG_UNKNOWN;
+	}
+	hone_failure_set(&execution, sqlerrcode);
+	hone_probe_hand_over(&execution);
+	return true;
+}
+
 /* An error on top level that no statement has noted. */
 static void
 record_unseen(int sqlerrcode)
@@ -137,14 +166,8 @@ record_unseen(int sqlerrcode)
 	HoneExecution execution;
 
 	memset(&execution, 0, sizeof(execution));
-	if (hone_probe.starting != NULL)
-		describe_start(&execution, hone_probe.starting);
-	else
-	{
-		hone_probe_fill_key(&execution.key, HONE_NO_QUERY);
-		execution.command = CMDTAG_UNKNOWN;
-	}
-	hone_probe.starting = NULL;
+	hone_probe_fill_key(&execution.key, HONE_NO_QUERY);
+	execution.command = CMDTAG_UNKNOWN;
 	hone_failure_set(&execution, sqlerrcode);
 	hone_probe_hand_over(&execution);
 }
@@ -160,8 +183,10 @@ record_terminated(int sqlerrcode)
 		if (hone_probe.frames->running)
 			hone_probe_fail_frame(hone_probe.frames, sqlerrcode);
 		else
-			hone_frame_drop(hone_probe.frames);
+			hone_frame_abandon(hone_probe.frames);
 	}
+	if (!start_failed(sqlerrcode))
+		hone_planning_failed(sqlerrcode);
 	if (utility != NULL)
 	{
 		utility->exec_ns += hone_now_ns();
@@ -201,7 +226,7 @@ record_unguarded(int sqlerrcode)
 	HoneFrame  *frame = unguarded_frame();
 
 	if (frame == NULL)
-		return hone_planning_failed(sqlerrcode);
+		return start_failed(sqlerrcode) || hone_planning_failed(sqlerrcode);
 	hone_probe_fail_frame(frame, sqlerrcode);
 	return true;
 }
@@ -222,7 +247,6 @@ at_xact_end(XactEvent event, void *arg pg_attribute_unused())
 	{
 		/* Should the log hook not have been called: nothing is at work any more. */
 		record_unguarded(0);
-		hone_probe.starting = NULL;
 		nundecided = 0;
 		noted = false;
 	}

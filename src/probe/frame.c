@@ -65,14 +65,18 @@ hone_frame_unlink(HoneFrame *frame)
 }
 
 /*
- * A cursor that was open when its transaction was rolled back never ends. What
- * it did until then counts; text and values are gone.
+ * What has run, but was never ended: a cursor, or a portal of the extended
+ * protocol that is still there, as the unnamed one is after it was read. It
+ * counts as far as it went. Its text, values and plan may be gone already.
  */
-static void
-abandon(HoneFrame *frame)
+void
+hone_frame_abandon(HoneFrame *frame)
 {
 	if (!frame->running && !hone_capture_paused && !IsParallelWorker())
-		hone_stats_record(&frame->execution);
+	{
+		frame->execution.early_plan = NULL;
+		(void) hone_stats_record(&frame->execution);
+	}
 	hone_frame_drop(frame);
 }
 
@@ -87,7 +91,7 @@ hone_frame_drop_subxact(SubTransactionId subxact)
 		HoneFrame  *below = frame->below;
 
 		if (frame->subxact >= subxact)
-			abandon(frame);
+			hone_frame_abandon(frame);
 		frame = below;
 	}
 }
@@ -96,7 +100,7 @@ void
 hone_frame_drop_all(void)
 {
 	while (hone_probe.frames != NULL)
-		abandon(hone_probe.frames);
+		hone_frame_abandon(hone_probe.frames);
 }
 
 void

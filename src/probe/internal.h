@@ -14,6 +14,7 @@
 #include "executor/execdesc.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
+#include "pgstat.h"
 #include "storage/bufmgr.h"
 #include "utils/elog.h"
 #include "utils/guc.h"
@@ -48,6 +49,13 @@ typedef struct HoneUsageMark
 typedef struct HoneScan
 {
 	Relation	rel;			/* the table, or the index scanned */
+
+	/*
+	 * Its counters, which stay where they are until the transaction ends. Not
+	 * to be looked up through rel: whoever opens it with track_counts off
+	 * takes them from there.
+	 */
+	const PgStat_TableStatus *counts;
 	bool		is_index;
 	int			table;			/* in the frame's tables */
 	int64		start_returned;
@@ -129,9 +137,11 @@ typedef struct HoneProbe
 
 	/*
 	 * A plan that was printed at the start of an execution, which waits for it
-	 * to run. NULL unless that is what was started last.
+	 * to run. NULL unless that is what was started last. Others may run before
+	 * it (a cursor opened earlier), and it may never run.
 	 */
 	const char *early_plan;
+	const QueryDesc *early_for; /* whose plan it is */
 
 	/* Is what the hooks themselves take being measured for this statement? */
 	bool		own_clock;
@@ -347,6 +357,7 @@ extern HoneFrame *hone_frame_allocate(void);
 extern HoneFrame *hone_frame_search(const QueryDesc *query_desc);
 extern void hone_frame_unlink(HoneFrame *frame);
 extern void hone_frame_drop_subxact(SubTransactionId subxact);
+extern void hone_frame_abandon(HoneFrame *frame);
 extern void hone_frame_drop_all(void);
 
 /* The execution's frame; nearly always the newest. */

@@ -40,6 +40,7 @@
 
 #include "executor/executor.h"
 #include "jit/jit.h"
+#include "tcop/pquery.h"
 #include "utils/guc.h"
 
 #include "base/compat.h"
@@ -129,32 +130,46 @@ call_ExecutorStart(QueryDesc *query_desc, int eflags)
 }
 
 static pg_noinline void
-start_guarded(QueryDesc *query_desc, int eflags)
+start_guarded(QueryDesc *query_desc, int eflags, uint64 queryid)
 {
+	uint64		top_queryid = hone_probe.top_queryid;
+
+	if (hone_probe.nesting == 0)
+		hone_probe.top_queryid = queryid;
+	hone_probe.nesting++;
 	PG_TRY();
 	{
 		call_ExecutorStart(query_desc, eflags);
 	}
 	PG_CATCH();
 	{
+		hone_probe.nesting--;
 		hone_failure_at_start(query_desc);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	hone_probe.nesting--;
+	hone_probe.top_queryid = top_queryid;
 }
 
-/* At level 0 the log hook finds out about an error, and about whose it is. */
+/*
+ * At level 0 the log hook finds out about an error, and about whose it is.
+ * Starting may run functions (to leave out partitions): what they run is nested.
+ */
 static inline void
-start(QueryDesc *query_desc, int eflags)
+start(QueryDesc *query_desc, int eflags, uint64 queryid)
 {
-	if (likely(hone_probe.nesting == 0))
+	if (likely(hone_probe_may_go_unguarded(GetCurrentSubTransactionId())))
 	{
 		hone_probe.starting = query_desc;
+		hone_probe.top_queryid = queryid;
+		hone_probe.nesting = 1;
 		call_ExecutorStart(query_desc, eflags);
+		hone_probe.nesting = 0;
 		hone_probe.starting = NULL;
 	}
 	else
-		start_guarded(query_desc, eflags);
+		start_guarded(query_desc, eflags, queryid);
 }
 
 /* The slow log knows this query and may want to look at it more closely. */
@@ -166,9 +181,12 @@ start_expected(QueryDesc *query_desc, int eflags, uint64 queryid)
 
 	hone_probe_fill_key(&key, queryid);
 	early = hone_slowlog_before_start(query_desc, &key);
-	start(query_desc, eflags);
+	start(query_desc, eflags, queryid);
 	if (early)
+	{
 		hone_probe.early_plan = hone_slowlog_after_start(query_desc);
+		hone_probe.early_for = query_desc;
+	}
 }
 
 /* What is started and never runs (EXPLAIN, a cursor never read) does not count. */
@@ -187,7 +205,7 @@ probe_ExecutorStart(QueryDesc *query_desc, int eflags)
 	if (unlikely(hone_slowlog_expects(queryid)) && !(eflags & EXEC_FLAG_EXPLAIN_ONLY))
 		start_expected(query_desc, eflags, queryid);
 	else
-		start(query_desc, eflags);
+		start(query_desc, eflags, queryid);
 }
 
 /*
@@ -231,7 +249,11 @@ begin_execution(QueryDesc *query_desc, SubTransactionId subxact)
 	if (unlikely(frame == NULL))
 		return NULL;
 	frame->query_desc = query_desc;
+
+	/* A cursor may be read first in a subtransaction that it outlives. */
 	frame->subxact = subxact;
+	if (ActivePortal != NULL && ActivePortal->queryDesc == query_desc)
+		frame->subxact = ActivePortal->createSubid;
 
 	execution = &frame->execution;
 	hone_probe_begin_record(execution);
@@ -246,8 +268,12 @@ begin_execution(QueryDesc *query_desc, SubTransactionId subxact)
 							query_desc->plannedstmt->stmt_location,
 							query_desc->plannedstmt->stmt_len);
 	take_planning(execution, query_desc);
-	execution->early_plan = hone_probe.early_plan;
-	hone_probe.early_plan = NULL;
+	execution->early_plan = NULL;
+	if (unlikely(hone_probe.early_plan != NULL) && hone_probe.early_for == query_desc)
+	{
+		execution->early_plan = hone_probe.early_plan;
+		hone_probe.early_plan = NULL;
+	}
 
 	frame->below = hone_probe.frames;
 	hone_probe.frames = frame;
@@ -262,8 +288,8 @@ begin_scans(HoneFrame *frame)
 	{
 		HoneScan   *scan = &frame->scans[i];
 
-		scan->start_returned = hone_rows_returned(scan->rel);
-		scan->start_fetched = hone_rows_fetched(scan->rel);
+		scan->start_returned = hone_rows_returned(scan->counts);
+		scan->start_fetched = hone_rows_fetched(scan->counts);
 	}
 }
 
@@ -275,8 +301,8 @@ end_scans(HoneFrame *frame)
 	{
 		HoneScan   *scan = &frame->scans[i];
 		HoneTableRead *table = &frame->tables[scan->table];
-		int64		returned = hone_rows_returned(scan->rel) - scan->start_returned;
-		int64		fetched = hone_rows_fetched(scan->rel) - scan->start_fetched;
+		int64		returned = hone_rows_returned(scan->counts) - scan->start_returned;
+		int64		fetched = hone_rows_fetched(scan->counts) - scan->start_fetched;
 
 		if (scan->is_index)
 			table->index_rows += returned;
@@ -329,6 +355,9 @@ hone_probe_fail_frame(HoneFrame *frame, int sqlerrcode)
 	const QueryDesc *query_desc = frame->query_desc;
 	HoneExecution *execution = &frame->execution;
 
+	/* The executor's memory, where many scans are, may be gone as well. */
+	if (sqlerrcode == 0)
+		frame->nscans = 0;
 	end_stretch_elsewhere(frame);
 	if (!IsParallelWorker())
 	{

@@ -4,7 +4,7 @@
  *
  * The server counts for each relation the rows that scans return and fetch
  * (the counters behind pg_stat_user_tables), in this process and at no extra
- * cost. An execution notes, when it starts, the relations that its plan scans:
+ * cost. An execution notes, when it begins to run, the relations that its plan scans:
  * the table for sequential and bitmap scans, the index for index scans, because
  * that is where the server counts them. Their counters are read before and after
  * each stretch of execution. Nothing is measured row by row.
@@ -17,14 +17,14 @@
  * have no such counters. With track_counts off, or for system catalogs, nothing
  * is known and nothing reported.
  *
- * The counters may be made for a relation here, which allocates memory: in
- * ExecutorStart, where the scan itself would do the same. Afterwards nothing
- * can fail.
+ * The counters may be made for a relation here, which allocates memory: when the
+ * execution begins to run, where the scan itself would do the same. Afterwards
+ * nothing can fail.
  */
 #include "postgres.h"
 
 #include "access/transam.h"
-#include "catalog/partition.h"
+#include "catalog/pg_inherits.h"
 #include "nodes/execnodes.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parsetree.h"
@@ -73,17 +73,35 @@ topmost_parent(Collector *collector, Index rti)
 	return rt_fetch(rti, collector->plan->rtable)->relid;
 }
 
+/*
+ * A parallel worker is not told which entries belong together, only which had
+ * children: the query's own come first, so the first that relid inherits from is
+ * the topmost. (A partition that the query names itself, beside one of its
+ * parents, is taken for part of that.)
+ */
+static Oid
+parent_in_worker(Collector *collector, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, collector->plan->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION && rte->inh && rte->relid != relid &&
+			typeInheritsFrom(get_rel_type_id(relid), get_rel_type_id(rte->relid)))
+			return rte->relid;
+	}
+	return relid;
+}
+
 /* relid is the range table entry's own. */
 static pg_noinline Oid
 parent_of(Collector *collector, Index rti, Oid relid)
 {
 	if (collector->plan->appendRelations != NIL)
 		return topmost_parent(collector, rti);
-
-	/* A parallel worker is not told of parents, and asks the catalog. */
-	if (IsParallelWorker() && get_rel_relispartition(relid))
-		return llast_oid(get_partition_ancestors(relid));
-	return relid;
+	return IsParallelWorker() ? parent_in_worker(collector, relid) : relid;
 }
 
 static inline Oid
@@ -186,6 +204,7 @@ add_node(Collector *collector, PlanState *state)
 		return;
 	scan = &frame->scans[frame->nscans++];
 	scan->rel = rel;
+	scan->counts = rel->pgstat_info;
 	scan->is_index = is_index;
 	scan->table = table;
 }
@@ -317,6 +336,7 @@ add_single_scan(HoneFrame *frame, PlanState *state)
 		frame->execution.ntables = n;
 	}
 	frame->few[0].rel = rel;
+	frame->few[0].counts = rel->pgstat_info;
 	frame->few[0].is_index = is_index;
 	frame->few[0].table = n - 1;
 	frame->nscans = 1;
