@@ -150,10 +150,14 @@ hone_stats_drain(void)
 		drain_area(&areas[i]);
 }
 
-/* Take all entries of our own area out of use. */
+/* Take all entries of our own area out of use. Only we change their keys. */
 static void
 empty_my_area(void)
 {
+	for (int i = 0; i < my_area->used; i++)
+		hone_stats_store_prefetch(&my_area->entry[i].batch.key, true);
+	for (int i = 0; i < my_area->used; i++)
+		hone_stats_store_prefetch(&my_area->entry[i].batch.key, false);
 	drain_area(my_area);
 	SpinLockAcquire(&my_area->lock);
 	my_area->used = 0;

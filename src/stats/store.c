@@ -269,6 +269,22 @@ find_slot(int p, uint32 hash, const HoneQueryKey *key)
 	return -1;
 }
 
+/* Most of it is mostly zero, and then not worth a look at where it would go. */
+static inline void
+add_usage(HoneUsage *to, const HoneUsage *from)
+{
+	const int64 *term = (const int64 *) from;
+	int64		rest = 0;
+
+	StaticAssertStmt(offsetof(HoneUsage, shared_blks_hit) == 0, "not the first counter");
+	for (int i = 1; i < (int) (sizeof(HoneUsage) / sizeof(int64)); i++)
+		rest |= term[i];
+	if (rest != 0)
+		hone_usage_add(to, from);
+	else
+		to->shared_blks_hit += from->shared_blks_hit;
+}
+
 static void
 add_counters(HoneCounters *to, const HoneCounters *from)
 {
@@ -287,7 +303,7 @@ add_counters(HoneCounters *to, const HoneCounters *from)
 	to->generic += from->generic;
 	to->jit_functions += from->jit_functions;
 	to->jit_ns += from->jit_ns;
-	hone_usage_add(&to->usage, &from->usage);
+	add_usage(&to->usage, &from->usage);
 }
 
 static void
@@ -466,6 +482,38 @@ add_to_own_other(const HoneBatch *batch)
 	add_batch(&partition_rows(p)[store->slots], histogram_of(p, store->slots), batch);
 	part->evictions++;
 	LWLockRelease(&part->lock);
+}
+
+/*
+ * Batches come by the dozen, and where each has to look is mostly not in the
+ * processor's cache. So it is told of all of them before the first one is added:
+ * first where the chains begin, then what they lead to. Reads without a lock what
+ * may be changing, and nothing depends on it.
+ */
+void
+hone_stats_store_prefetch(const HoneQueryKey *key, bool first)
+{
+	uint32		hash = hash_key(key);
+	int			p = hash % NUM_PARTITIONS;
+	int32		i;
+
+	if (first)
+	{
+		__builtin_prefetch(&store->partition[p], 1);
+		__builtin_prefetch(chain_of(p, hash));
+		return;
+	}
+	i = *(volatile int32 *) chain_of(p, hash);
+	if (i >= 0 && i < store->slots)
+	{
+		const char *row = (const char *) &partition_rows(p)[i];
+
+		__builtin_prefetch(&partition_heads(p)[i], 1);
+		if (partition_heads(p)[i].hash != hash)
+			return;
+		for (int at = 0; at < 192; at += PG_CACHE_LINE_SIZE / 2)
+			__builtin_prefetch(row + at, 1);
+	}
 }
 
 /*

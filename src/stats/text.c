@@ -374,7 +374,15 @@ is_cached(const HoneQueryKey *key, uint64 hash)
 bool
 hone_stats_text_known(const HoneQueryKey *key)
 {
-	return is_cached(key, hash_identity(key));
+	uint64		hash = hash_identity(key);
+	int			p = (int) (hash % NUM_PARTITIONS);
+
+	if (is_cached(key, hash))
+		return true;
+	/* Who asks will want to know for certain in a moment. */
+	if (store != NULL)
+		__builtin_prefetch(partition_tags(p) + (hash / NUM_PARTITIONS) % store->slots);
+	return false;
 }
 
 bool
