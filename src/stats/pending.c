@@ -150,15 +150,34 @@ hone_stats_drain(void)
 		drain_area(&areas[i]);
 }
 
-/* Take all entries of our own area out of use. Only we change their keys. */
+/*
+ * Take all entries of our own area out of use. Nobody else touches an entry that
+ * is not dirty, so there is no need for a copy.
+ */
 static void
 empty_my_area(void)
 {
+	TimestampTz now = my_area->used > 0 ? GetCurrentTimestamp() : 0;
+
 	for (int i = 0; i < my_area->used; i++)
 		hone_stats_store_prefetch(&my_area->entry[i].batch.key, true);
 	for (int i = 0; i < my_area->used; i++)
 		hone_stats_store_prefetch(&my_area->entry[i].batch.key, false);
-	drain_area(my_area);
+	for (int i = 0; i < my_area->used; i++)
+	{
+		PendingEntry *entry = &my_area->entry[i];
+		bool		dirty;
+
+		SpinLockAcquire(&my_area->lock);
+		dirty = entry->dirty;
+		entry->dirty = false;
+		SpinLockRelease(&my_area->lock);
+		if (dirty)
+		{
+			entry->batch.last_seen = now;
+			hone_stats_spread(&entry->batch, hone_stats_store_add(&entry->batch));
+		}
+	}
 	SpinLockAcquire(&my_area->lock);
 	my_area->used = 0;
 	SpinLockRelease(&my_area->lock);
