@@ -484,6 +484,15 @@ add_to_own_other(const HoneBatch *batch)
 	LWLockRelease(&part->lock);
 }
 
+/* Would a new query find a free row? A look without the lock. */
+bool
+hone_stats_store_has_room(const HoneQueryKey *key)
+{
+	uint32		hash = hash_key(key);
+
+	return *(volatile int32 *) &store->partition[hash % NUM_PARTITIONS].free >= 0;
+}
+
 /*
  * Batches come by the dozen, and where each has to look is mostly not in the
  * processor's cache. So it is told of all of them before the first one is added:

@@ -92,6 +92,7 @@ typedef struct HoneStatsInfo
 /* in store.c */
 extern const HoneShmemPart hone_stats_store_part;
 extern void hone_stats_store_settings(void);
+extern bool hone_stats_store_has_room(const HoneQueryKey *key);
 extern void hone_stats_store_prefetch(const HoneQueryKey *key, bool first);
 extern bool hone_stats_store_add(const HoneBatch *batch);
 extern void hone_stats_store_read(HoneStatsCallback callback, void *arg);

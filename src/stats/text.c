@@ -402,11 +402,14 @@ hone_stats_text_kept(const HoneQueryKey *key)
  * which mostly says no; what it misses, the next will see.
  */
 static bool
-may_enter(TextPartition *part, uint64 hash)
+may_enter(TextPartition *part, const HoneQueryKey *key, uint64 hash)
 {
 	TimestampTz now = GetCurrentTimestamp();
 	bool		may;
 
+	/* There is room for a row, which will need its text. */
+	if (hone_stats_store_has_room(key))
+		return true;
 	if (part->nwanted == 0 && part->door.passes == 0 &&
 		now - part->door.filled_at < PASS_INTERVAL_US && now >= part->door.filled_at)
 		return false;
@@ -447,7 +450,7 @@ is_welcome(const HoneQueryKey *key, int length)
 		return false;
 	}
 	welcome = (has_hole && part->bytes + Min(length, max_query_length) < partition_share()) ||
-		may_enter(part, hash);
+		may_enter(part, key, hash);
 	turned_away = welcome ? 0 : hash;
 	return welcome;
 }
