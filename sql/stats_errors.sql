@@ -60,3 +60,19 @@ DROP VIEW stats_errors_seen;
 DROP ROLE stats_errors_other;
 DROP FUNCTION stats_errors_raise;
 DROP TABLE stats_errors_t;
+
+-- what fails at commit is COMMIT's error, and what comes after is at top level again
+CREATE TABLE stats_deferred (a int UNIQUE DEFERRABLE INITIALLY DEFERRED);
+SELECT hone.reset_query_stats() > 0 AS reset;
+BEGIN;
+INSERT INTO stats_deferred VALUES (1), (1);
+COMMIT;
+SELECT count(*) AS after_commit FROM stats_deferred;
+BEGIN;
+SELECT 1 / 0 AS stats_aborts FROM stats_deferred;
+INSERT INTO stats_deferred VALUES (2);
+COMMIT;
+SELECT stats_nowhere;
+SELECT query, toplevel, errors FROM hone.query_stats WHERE query = 'COMMIT' OR query LIKE '%after\_commit%' ORDER BY query COLLATE "C";
+SELECT query, sqlstate, errors FROM hone.query_errors WHERE sqlstate IN ('23505', '42703') ORDER BY 2;
+DROP TABLE stats_deferred;

@@ -12,6 +12,9 @@
  *	 below a statement that goes on: it counts as caught, for the statements it
  *	 had failed and for the one that goes on. What failed without being a
  *	 statement (an expression of PL/pgSQL) has no SQLSTATE left by then.
+ * - What fails while the transaction is being committed (deferred constraints,
+ *	 serialization) is COMMIT's error, beside that of the statement in which it
+ *	 happened, if that was one.
  * - What no hook of the executor sees (syntax, names, permissions, a wait for a
  *	 lock in parse analysis) arrives at the log on top level: emit_log_hook,
  *	 which is not called when log_min_messages is above error. Such a failure
@@ -172,6 +175,27 @@ record_unseen(int sqlerrcode)
 	hone_probe_hand_over(&execution);
 }
 
+/*
+ * COMMIT was done, and then what it asked for failed. That its execution counted
+ * as completed before, stays so.
+ */
+static void
+record_failed_ending(int sqlerrcode)
+{
+	CommandTag	command = hone_probe.ending;
+	HoneExecution execution;
+
+	hone_probe.ending = CMDTAG_UNKNOWN;
+	hone_probe.nesting = 0;
+	memset(&execution, 0, sizeof(execution));
+	hone_probe_fill_key(&execution.key, hone_utility_id(command));
+	execution.command = command;
+	execution.exec_ns = hone_now_ns() - hone_probe.ending_since_ns;
+	hone_probe_set_text(&execution, GetCommandTagName(command), 0, 0);
+	hone_failure_set(&execution, sqlerrcode);
+	hone_probe_hand_over(&execution);
+}
+
 /* The session ends; what is at work will never hear of it. */
 static void
 record_terminated(int sqlerrcode)
@@ -234,8 +258,11 @@ record_unguarded(int sqlerrcode)
 static void
 record_error(int sqlerrcode)
 {
-	if (!record_unguarded(sqlerrcode) && !noted &&
-		hone_probe.nesting <= hone_probe.deepest)
+	bool		seen = record_unguarded(sqlerrcode) || noted;
+
+	if (unlikely(hone_probe.ending != CMDTAG_UNKNOWN))
+		record_failed_ending(sqlerrcode);
+	else if (!seen && hone_probe.nesting <= hone_probe.deepest)
 		record_unseen(sqlerrcode);
 	noted = false;
 }
@@ -252,6 +279,11 @@ at_xact_end(XactEvent event, void *arg pg_attribute_unused())
 	}
 	else if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_PREPARE)
 		return;
+	if (unlikely(hone_probe.ending != CMDTAG_UNKNOWN))
+	{
+		hone_probe.ending = CMDTAG_UNKNOWN;
+		hone_probe.nesting = 0;
+	}
 	if (unlikely(hone_probe.frames != NULL))
 		hone_frame_drop_all();
 	hone_planned_flush();

@@ -136,6 +136,13 @@ typedef struct HoneProbe
 	const QueryDesc *starting;
 
 	/*
+	 * COMMIT or PREPARE TRANSACTION has run at level 0, and what it asked for is
+	 * being done since then: constraints may still fail. CMDTAG_UNKNOWN: neither.
+	 */
+	CommandTag	ending;
+	uint64		ending_since_ns;
+
+	/*
 	 * A plan that was printed at the start of an execution, which waits for it
 	 * to run. NULL unless that is what was started last. Others may run before
 	 * it (a cursor opened earlier), and it may never run.
@@ -412,5 +419,6 @@ extern void hone_own_time_add(uint64 ns);
 
 /* in utility.c */
 extern void hone_utility_init(void);
+extern uint64 hone_utility_id(CommandTag command);
 
 #endif							/* HONE_PROBE_INTERNAL_H */

@@ -82,8 +82,8 @@ utility_text_is_safe(const Node *statement)
 }
 
 /* The id of each command, once it has been needed. */
-static uint64
-utility_id(CommandTag command)
+uint64
+hone_utility_id(CommandTag command)
 {
 	static uint64 ids[HONE_COMMAND_TAGS];
 
@@ -124,7 +124,7 @@ static void
 begin_utility(HoneExecution *execution, const PlannedStmt *pstmt, const char *query_string)
 {
 	execution->command = CreateCommandTag(pstmt->utilityStmt);
-	hone_probe_fill_key(&execution->key, utility_id(execution->command));
+	hone_probe_fill_key(&execution->key, hone_utility_id(execution->command));
 	execution->nesting = hone_probe.nesting;
 	execution->top_queryid = hone_probe_top_queryid();
 	hone_probe_begin_record(execution);
@@ -202,6 +202,21 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	execution.outcome = HONE_COMPLETED;
 	execution.rows = qc ? qc->nprocessed : 0;
 	hone_probe_hand_over(&execution);
+
+	/*
+	 * What COMMIT asks for is done when it has returned: deferred triggers run
+	 * inside it. Not so where it found only something to roll back.
+	 */
+	if (hone_probe.nesting == 0 &&
+		(execution.command == CMDTAG_COMMIT ||
+		 execution.command == CMDTAG_PREPARE_TRANSACTION) &&
+		qc != NULL && qc->commandTag != CMDTAG_ROLLBACK)
+	{
+		hone_probe.ending = execution.command;
+		hone_probe.ending_since_ns = hone_now_ns();
+		hone_probe.nesting = 1;
+		hone_probe.top_queryid = execution.key.queryid;
+	}
 }
 
 void
