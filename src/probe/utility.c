@@ -140,16 +140,54 @@ begin_utility(HoneExecution *execution, const PlannedStmt *pstmt, const char *qu
 		remember_tag(&execution->key, execution->command);
 }
 
+/* What is put back when a utility statement has ended. */
+typedef struct Around
+{
+	HoneExecution *outer;
+	HoneSource	source;
+	HoneUsageMark mark;
+} Around;
+
 static void
-end_utility(HoneExecution *execution, const HoneUsageMark *mark, HoneExecution *outer,
-			const HoneSource *outer_source)
+enter_utility(HoneExecution *execution, Around *around, const PlannedStmt *pstmt,
+			  const char *query_string)
+{
+	around->source = hone_probe.utility;
+	hone_probe.utility.text = query_string;
+	hone_probe.utility.location = pstmt->stmt_location;
+	hone_probe.utility.len = pstmt->stmt_len;
+	hone_probe.utility.is_safe = execution->text_is_safe;
+	if (hone_probe.nesting == 0)
+		hone_probe.top_utility = execution;
+	around->outer = hone_probe_enter(execution);
+	hone_probe_mark_usage(&around->mark);
+	execution->exec_ns -= hone_now_ns();
+}
+
+static void
+leave_utility(HoneExecution *execution, const Around *around)
 {
 	execution->exec_ns += hone_now_ns();
-	hone_probe_add_usage(execution, mark);
-	hone_probe_leave(outer);
-	hone_probe.utility = *outer_source;
+	hone_probe_add_usage(execution, &around->mark);
+	hone_probe_leave(around->outer);
+	hone_probe.utility = around->source;
 	if (hone_probe.nesting == 0)
 		hone_probe.top_utility = NULL;
+}
+
+/*
+ * What COMMIT asks for is done when it has returned: deferred triggers run inside
+ * it. Not so where it found only something to roll back.
+ */
+static void
+expect_ending(const HoneExecution *execution, const QueryCompletion *qc)
+{
+	if (hone_probe.nesting > 0 || qc == NULL || qc->commandTag == CMDTAG_ROLLBACK)
+		return;
+	hone_probe.ending = execution->command;
+	hone_probe.ending_since_ns = hone_now_ns();
+	hone_probe.nesting = 1;
+	hone_probe.top_queryid = execution->key.queryid;
 }
 
 static void
@@ -157,10 +195,8 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 					 ProcessUtilityContext context, ParamListInfo params,
 					 QueryEnvironment *env, DestReceiver *dest, QueryCompletion *qc)
 {
-	HoneSource	outer_source = hone_probe.utility;
-	HoneExecution *outer;
 	HoneExecution execution;
-	HoneUsageMark mark;
+	Around		around;
 
 	if (!hone_probe_tracking() || utility_is_transparent(pstmt->utilityStmt))
 	{
@@ -174,15 +210,7 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	 * procedure frees it), so everything is taken from it now.
 	 */
 	begin_utility(&execution, pstmt, query_string);
-	hone_probe.utility.text = query_string;
-	hone_probe.utility.location = pstmt->stmt_location;
-	hone_probe.utility.len = pstmt->stmt_len;
-	hone_probe.utility.is_safe = execution.text_is_safe;
-	if (hone_probe.nesting == 0)
-		hone_probe.top_utility = &execution;
-	outer = hone_probe_enter(&execution);
-	hone_probe_mark_usage(&mark);
-	execution.exec_ns -= hone_now_ns();
+	enter_utility(&execution, &around, pstmt, query_string);
 	PG_TRY();
 	{
 		call_ProcessUtility(pstmt, query_string, read_only_tree, context,
@@ -190,7 +218,7 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	}
 	PG_CATCH();
 	{
-		end_utility(&execution, &mark, outer, &outer_source);
+		leave_utility(&execution, &around);
 		hone_failure_set(&execution, geterrcode());
 		hone_probe_hand_over(&execution);
 		hone_failure_passed(&execution);
@@ -198,25 +226,12 @@ probe_ProcessUtility(PlannedStmt *pstmt, const char *query_string, bool read_onl
 	}
 	PG_END_TRY();
 
-	end_utility(&execution, &mark, outer, &outer_source);
+	leave_utility(&execution, &around);
 	execution.outcome = HONE_COMPLETED;
 	execution.rows = qc ? qc->nprocessed : 0;
 	hone_probe_hand_over(&execution);
-
-	/*
-	 * What COMMIT asks for is done when it has returned: deferred triggers run
-	 * inside it. Not so where it found only something to roll back.
-	 */
-	if (hone_probe.nesting == 0 &&
-		(execution.command == CMDTAG_COMMIT ||
-		 execution.command == CMDTAG_PREPARE_TRANSACTION) &&
-		qc != NULL && qc->commandTag != CMDTAG_ROLLBACK)
-	{
-		hone_probe.ending = execution.command;
-		hone_probe.ending_since_ns = hone_now_ns();
-		hone_probe.nesting = 1;
-		hone_probe.top_queryid = execution.key.queryid;
-	}
+	if (execution.command == CMDTAG_COMMIT || execution.command == CMDTAG_PREPARE_TRANSACTION)
+		expect_ending(&execution, qc);
 }
 
 void
