@@ -39,7 +39,7 @@ EXTRA_CLEAN = $(OBJS:.o=.d) $(OBJS:.o=.bc) tmp_check
 SHLIB_LINK += -Wl,-Bsymbolic
 
 # The loops over counters gain from it.
-src/probe/frame.o src/stats/pending.o src/stats/store.o: CFLAGS += $(CFLAGS_VECTORIZE)
+src/probe/frame.o src/stats/pending.o src/stats/store.o: CFLAGS += -O3
 
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)

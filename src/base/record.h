@@ -55,10 +55,10 @@ typedef struct HoneUsage
 } HoneUsage;
 
 static inline void
-hone_usage_add(HoneUsage *to, const HoneUsage *from)
+hone_usage_add(HoneUsage *pg_restrict to, const HoneUsage *pg_restrict from)
 {
-	int64	   *sum = (int64 *) to;
-	const int64 *term = (const int64 *) from;
+	int64	   *pg_restrict sum = (int64 *) to;
+	const int64 *pg_restrict term = (const int64 *) from;
 
 	for (int i = 0; i < (int) (sizeof(HoneUsage) / sizeof(int64)); i++)
 		sum[i] += term[i];

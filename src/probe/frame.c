@@ -104,16 +104,17 @@ hone_frame_drop_all(void)
 }
 
 void
-hone_probe_add_rest(HoneExecution *execution, const HoneUsageMark *mark)
+hone_probe_add_all(HoneExecution *execution, const HoneUsageMark *mark)
 {
-	int64	   *usage = (int64 *) &execution->usage;
+	int64	   *pg_restrict usage = (int64 *) &execution->usage;
+	const int64 *pg_restrict counters = mark->counters;
 	const int64 *buffers = (const int64 *) &pgBufferUsage;
 	const int64 *wal = (const int64 *) &pgWalUsage;
 
-	for (int i = 1; i < HONE_BUFFER_COUNTERS; i++)
-		usage[i] += buffers[i] - mark->buffers[i];
+	for (int i = 0; i < HONE_BUFFER_COUNTERS; i++)
+		usage[i] += buffers[i] - counters[i];
 	for (int i = 0; i < HONE_WAL_COUNTERS; i++)
-		usage[HONE_BUFFER_COUNTERS + i] += wal[i] - mark->wal[i];
+		usage[HONE_BUFFER_COUNTERS + i] += wal[i] - counters[HONE_BUFFER_COUNTERS + i];
 	if (mark->io_timing)
 	{
 		execution->usage.read_ns += hone_read_ns() - mark->read_ns;

@@ -38,8 +38,7 @@ StaticAssertDecl(offsetof(BufferUsage, temp_blks_written) == 9 * sizeof(int64) &
 
 typedef struct HoneUsageMark
 {
-	int64		buffers[HONE_BUFFER_COUNTERS];
-	int64		wal[HONE_WAL_COUNTERS];
+	int64		counters[HONE_BUFFER_COUNTERS + HONE_WAL_COUNTERS];
 	bool		io_timing;		/* track_io_timing was on */
 	int64		read_ns;
 	int64		write_ns;
@@ -240,8 +239,9 @@ hone_probe_command_tag(CmdType type)
 static inline void
 hone_probe_mark_usage(HoneUsageMark *mark)
 {
-	memcpy(mark->buffers, &pgBufferUsage, sizeof(mark->buffers));
-	memcpy(mark->wal, &pgWalUsage, sizeof(mark->wal));
+	memcpy(mark->counters, &pgBufferUsage, HONE_BUFFER_COUNTERS * sizeof(int64));
+	memcpy(mark->counters + HONE_BUFFER_COUNTERS, &pgWalUsage,
+		   HONE_WAL_COUNTERS * sizeof(int64));
 	mark->io_timing = track_io_timing;
 	if (unlikely(mark->io_timing))
 	{
@@ -250,8 +250,8 @@ hone_probe_mark_usage(HoneUsageMark *mark)
 	}
 }
 
-/* in frame.c: all but shared_blks_hit */
-extern void hone_probe_add_rest(HoneExecution *execution, const HoneUsageMark *mark);
+/* in frame.c */
+extern void hone_probe_add_all(HoneExecution *execution, const HoneUsageMark *mark);
 
 /*
  * Has anything moved but shared_blks_hit? What is not looked at moves only along
@@ -260,15 +260,15 @@ extern void hone_probe_add_rest(HoneExecution *execution, const HoneUsageMark *m
 static inline bool
 hone_probe_rest_moved(const HoneUsageMark *mark)
 {
-	return ((pgBufferUsage.shared_blks_read ^ mark->buffers[1]) |
-			(pgBufferUsage.shared_blks_dirtied ^ mark->buffers[2]) |
-			(pgBufferUsage.shared_blks_written ^ mark->buffers[3]) |
-			(pgBufferUsage.local_blks_hit ^ mark->buffers[4]) |
-			(pgBufferUsage.local_blks_read ^ mark->buffers[5]) |
-			(pgBufferUsage.local_blks_written ^ mark->buffers[7]) |
-			(pgBufferUsage.temp_blks_read ^ mark->buffers[8]) |
-			(pgBufferUsage.temp_blks_written ^ mark->buffers[9]) |
-			(pgWalUsage.wal_records ^ mark->wal[0])) != 0;
+	return ((pgBufferUsage.shared_blks_read ^ mark->counters[1]) |
+			(pgBufferUsage.shared_blks_dirtied ^ mark->counters[2]) |
+			(pgBufferUsage.shared_blks_written ^ mark->counters[3]) |
+			(pgBufferUsage.local_blks_hit ^ mark->counters[4]) |
+			(pgBufferUsage.local_blks_read ^ mark->counters[5]) |
+			(pgBufferUsage.local_blks_written ^ mark->counters[7]) |
+			(pgBufferUsage.temp_blks_read ^ mark->counters[8]) |
+			(pgBufferUsage.temp_blks_written ^ mark->counters[9]) |
+			(pgWalUsage.wal_records ^ mark->counters[HONE_BUFFER_COUNTERS])) != 0;
 }
 
 /*
@@ -278,9 +278,10 @@ hone_probe_rest_moved(const HoneUsageMark *mark)
 static inline void
 hone_probe_add_usage(HoneExecution *execution, const HoneUsageMark *mark)
 {
-	execution->usage.shared_blks_hit += pgBufferUsage.shared_blks_hit - mark->buffers[0];
 	if (unlikely(hone_probe_rest_moved(mark)))
-		hone_probe_add_rest(execution, mark);
+		hone_probe_add_all(execution, mark);
+	else
+		execution->usage.shared_blks_hit += pgBufferUsage.shared_blks_hit - mark->counters[0];
 }
 
 /*

@@ -44,15 +44,12 @@ hone_known_set(uint64 queryid)
 	return &hone_slow_known[(queryid & (HONE_KNOWN_SETS - 1)) * HONE_KNOWN_WAYS];
 }
 
-/* Is this query known to be slow? Asked whenever the executor starts. */
+/* Is this query known to be slow? Asked by hooks that are there only if preloaded. */
 static inline bool
 hone_slowlog_expects(uint64 queryid)
 {
-	pg_atomic_uint64 *set;
+	pg_atomic_uint64 *set = hone_known_set(queryid);
 
-	if (unlikely(hone_slow_known == NULL))
-		return false;
-	set = hone_known_set(queryid);
 	return unlikely(hone_known_is(pg_atomic_read_u64(&set[0]), queryid) ||
 					hone_known_is(pg_atomic_read_u64(&set[1]), queryid));
 }
