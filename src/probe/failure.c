@@ -4,10 +4,18 @@
  *
  * Where errors are seen, and what is made of them:
  *
- * - An error that passes through planner, Run, Finish or a utility statement is
- *	 noted there, in PG_CATCH, as the failure of that statement: nothing but
- *	 assignments and locks of ours, then it goes on. Statements around it fail
- *	 in the same way when it reaches them.
+ * - An error that passes through planner, Start, Run, Finish or a utility
+ *	 statement is noted there, in PG_CATCH, as the failure of that statement:
+ *	 nothing but assignments and locks of ours, then it goes on. Statements around
+ *	 it fail in the same way when it reaches them.
+ * - At level 0 of a client's session and outside of subtransactions, planner,
+ *	 Start and Run do without that PG_TRY, which would be a tenth of what capturing
+ *	 costs there. Every error ends the transaction then, and the session's main
+ *	 loop sends it to the log before it cleans anything up: emit_log_hook records
+ *	 the failure of what is at work. Where the log takes no errors
+ *	 (log_min_messages), there is a PG_TRY. Should the hook not be called after all
+ *	 (another module's does not pass it on), the abort callback finds what is
+ *	 still at work and records its failure without SQLSTATE, text and values.
  * - One that a function catches ends with the rollback of a subtransaction,
  *	 below a statement that goes on: it counts as caught, for the statements it
  *	 had failed and for the one that goes on. What failed without being a
@@ -15,12 +23,10 @@
  * - What fails while the transaction is being committed (deferred constraints,
  *	 serialization) is COMMIT's error, beside that of the statement in which it
  *	 happened, if that was one.
- * - What no hook of the executor sees (syntax, names, permissions, a wait for a
- *	 lock in parse analysis) arrives at the log on top level: emit_log_hook,
- *	 which is not called when log_min_messages is above error. Such a failure
- *	 belongs to the execution that was just being started, or to no query: those
- *	 are counted together, without a text, which could be anything, a mistyped
- *	 password too.
+ * - What no hook of the executor sees (syntax, names, a wait for a lock in parse
+ *	 analysis) only arrives at the log, and is not counted when that takes no
+ *	 errors. It belongs to no query: such failures are counted together, without
+ *	 a text, which could be anything, a mistyped password too.
  * - A session that is terminated passes through no PG_CATCH. The log hook sees
  *	 the FATAL error too, and the statements at work then have failed by it.
  *
