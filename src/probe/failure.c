@@ -276,6 +276,8 @@ record_error(int sqlerrcode)
 static void
 at_xact_end(XactEvent event, void *arg pg_attribute_unused())
 {
+	if (likely(event == XACT_EVENT_PRE_COMMIT))
+		return;
 	if (event == XACT_EVENT_ABORT)
 	{
 		/* Should the log hook not have been called: nothing is at work any more. */

@@ -38,8 +38,10 @@ hone_frame_allocate(void)
 		return NULL;
 	frame = MemoryContextAllocExtended(TopMemoryContext, sizeof(HoneFrame),
 									   MCXT_ALLOC_NO_OOM);
-	if (frame != NULL)
-		allocated++;
+	if (frame == NULL)
+		return NULL;
+	allocated++;
+	hone_probe_begin_record(&frame->execution);
 	return frame;
 }
 

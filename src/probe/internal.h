@@ -397,6 +397,12 @@ hone_frame_drop(HoneFrame *frame)
 		hone_probe.frames = frame->below;
 	else
 		hone_frame_unlink(frame);
+
+	/* An unused frame's record is empty but for what begins each execution. */
+	if (unlikely(frame->execution.unusual))
+		hone_probe_begin_record(&frame->execution);
+	else
+		frame->execution.usage.shared_blks_hit = 0;
 	frame->below = hone_frame_unused;
 	hone_frame_unused = frame;
 }

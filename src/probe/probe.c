@@ -256,7 +256,11 @@ begin_execution(QueryDesc *query_desc, SubTransactionId subxact)
 		frame->subxact = ActivePortal->createSubid;
 
 	execution = &frame->execution;
-	hone_probe_begin_record(execution);
+	execution->exec_ns = 0;
+	execution->rows = 0;
+	execution->text = NULL;
+	execution->params = NULL;
+	execution->query_desc = NULL;
 	hone_probe_fill_key(&execution->key, hone_stats_identity(queryid));
 	execution->command = hone_probe_command_tag(query_desc->operation);
 	execution->nesting = hone_probe.nesting;

@@ -31,6 +31,7 @@
 #include "workload/workload.h"
 
 #define NOTES 128				/* a power of two */
+#define WAYS 4
 #define MAX_NAMES 32			/* in one statement */
 
 typedef struct NamedParam
@@ -166,6 +167,36 @@ compare_offsets(const void *a, const void *b)
 	return (left->offset > right->offset) - (left->offset < right->offset);
 }
 
+/* Notes stand in sets of WAYS. NULL if there is none of this text. */
+static Note *
+find_note(uint64 queryid, uint32 text_hash)
+{
+	Note	   *set = &notes[(text_hash ^ queryid) % (NOTES / WAYS) * WAYS];
+
+	for (int i = 0; i < WAYS; i++)
+	{
+		if (set[i].queryid == queryid && set[i].text_hash == text_hash)
+			return &set[i];
+	}
+	return NULL;
+}
+
+/* Where to put a note: in its old place, in an empty one, or for another's. */
+static Note *
+place_note(uint64 queryid, uint32 text_hash)
+{
+	static unsigned int turn = 0;
+	Note	   *set = &notes[(text_hash ^ queryid) % (NOTES / WAYS) * WAYS];
+	Note	   *note = find_note(queryid, text_hash);
+
+	for (int i = 0; i < WAYS && note == NULL; i++)
+	{
+		if (set[i].queryid == 0)
+			note = &set[i];
+	}
+	return note ? note : &set[turn++ % WAYS];
+}
+
 void
 hone_workload_learn(uint64 queryid, Query *query, const char *text, int len, int location)
 {
@@ -181,7 +212,7 @@ hone_workload_learn(uint64 queryid, Query *query, const char *text, int len, int
 		return;
 
 	text_hash = hash_bytes((const unsigned char *) text, len);
-	note = &notes[(text_hash ^ queryid) % NOTES];
+	note = place_note(queryid, text_hash);
 	note->queryid = 0;
 	search.text = text;
 	search.text_len = len;
@@ -220,13 +251,12 @@ hone_named_to_numbered(uint64 queryid, const char *text, int len,
 					   const HoneParams *params, int *result_len)
 {
 	uint32		text_hash = hash_bytes((const unsigned char *) text, len);
-	const Note *note = &notes[(text_hash ^ queryid) % NOTES];
+	const Note *note = find_note(queryid, text_hash);
 	char	   *result;
 	char	   *to;
 	int			copied = 0;
 
-	if (note->queryid != queryid ||
-		note->text_hash != text_hash)
+	if (note == NULL)
 		return NULL;
 	if (params->by_name && rank_of(note, PG_UINT16_MAX) != params->nparams)
 		return NULL;
