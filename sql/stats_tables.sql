@@ -86,3 +86,23 @@ RESET enable_indexonlyscan;
 RESET enable_mergejoin;
 RESET enable_nestloop;
 RESET max_parallel_workers_per_gather;
+
+-- parallel workers report for the statement they work for, also while a function
+-- in it runs another one that has workers
+CREATE TABLE stats_tables_p AS SELECT i AS a FROM generate_series(1, 100000) i;
+CREATE TABLE stats_tables_q AS SELECT i AS a FROM generate_series(1, 20000) i;
+CREATE FUNCTION stats_tables_g() RETURNS bigint LANGUAGE plpgsql PARALLEL SAFE AS
+$$ BEGIN RETURN (SELECT count(*) FROM stats_tables_q WHERE a > 0); END $$;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET max_parallel_workers_per_gather = 2;
+SELECT count(*) FROM stats_tables_p WHERE CASE WHEN a % 10000 = 0 THEN stats_tables_g() > 0 ELSE a > 0 END;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET max_parallel_workers_per_gather;
+SELECT query LIKE '%stats\_tables\_q%' AS nested, table_name, rows_read
+FROM hone.query_tables WHERE table_name IN ('public.stats_tables_p', 'public.stats_tables_q') ORDER BY 1;
+DROP FUNCTION stats_tables_g;
+DROP TABLE stats_tables_p, stats_tables_q;

@@ -38,6 +38,7 @@
  */
 #include "postgres.h"
 
+#include "common/hashfn.h"
 #include "executor/executor.h"
 #include "jit/jit.h"
 #include "tcop/pquery.h"
@@ -268,9 +269,7 @@ begin_execution(QueryDesc *query_desc, SubTransactionId subxact)
 	execution->text_is_safe = true;
 	if (unlikely(hone_probe.utility.text != NULL ||
 				 query_desc->plannedstmt->stmt_location < 0))
-		hone_probe_set_text(execution, query_desc->sourceText,
-							query_desc->plannedstmt->stmt_location,
-							query_desc->plannedstmt->stmt_len);
+		hone_probe_set_query_text(execution, query_desc);
 	take_planning(execution, query_desc);
 	execution->early_plan = NULL;
 	if (unlikely(hone_probe.early_plan != NULL) && hone_probe.early_for == query_desc)
@@ -370,9 +369,7 @@ hone_probe_fail_frame(HoneFrame *frame, int sqlerrcode)
 		else
 		{
 			execution->params = query_desc->params;
-			hone_probe_set_text(execution, query_desc->sourceText,
-								query_desc->plannedstmt->stmt_location,
-								query_desc->plannedstmt->stmt_len);
+			hone_probe_set_query_text(execution, query_desc);
 		}
 		hone_failure_set(execution, sqlerrcode);
 		hone_probe_hand_over(execution);
@@ -390,12 +387,27 @@ call_ExecutorRun(HONE_EXECUTOR_RUN_PARAMS)
 		standard_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
 }
 
+/*
+ * What tells a plan from others at work in the same leader and its workers: a
+ * worker gets the whole range table, but not whose it is.
+ */
+static uint64
+range_table_hash(const QueryDesc *query_desc)
+{
+	uint64		hash = 0;
+	ListCell   *lc;
+
+	foreach(lc, query_desc->plannedstmt->rtable)
+		hash = hash_combine64(hash, lfirst_node(RangeTblEntry, lc)->relid);
+	return hash;
+}
+
 /* Not measured, but what runs inside must know that it is nested. */
 static pg_noinline void
 run_unmeasured(HONE_EXECUTOR_RUN_PARAMS)
 {
 	if (queryDesc->plannedstmt->parallelModeNeeded)
-		hone_stats_announce_parallel(NULL);
+		hone_stats_announce_parallel(NULL, range_table_hash(queryDesc));
 	hone_probe.nesting++;
 	PG_TRY();
 	{
@@ -428,7 +440,7 @@ run_measured(HoneFrame *frame, SubTransactionId subxact, HONE_EXECUTOR_RUN_PARAM
 {
 	frame->unguarded = hone_probe_may_go_unguarded(subxact);
 	if (unlikely(queryDesc->plannedstmt->parallelModeNeeded))
-		hone_stats_announce_parallel(&frame->execution.key);
+		hone_stats_announce_parallel(&frame->execution.key, range_table_hash(queryDesc));
 	begin_stretch(frame);
 	if (likely(frame->unguarded))
 		call_ExecutorRun(HONE_EXECUTOR_RUN_ARGS);
@@ -596,7 +608,7 @@ end_execution(HoneFrame *frame, QueryDesc *query_desc)
 	execution->params = query_desc->params;
 	if (unlikely(IsParallelWorker()))
 	{
-		hone_stats_record_tables(execution);
+		hone_stats_record_tables(execution, range_table_hash(query_desc));
 		return;
 	}
 	if (unlikely(query_desc->estate->es_jit_flags != 0))

@@ -43,6 +43,7 @@
 #include "stats/store.h"
 
 #define PENDING_ENTRIES 32
+#define PARALLEL_PLANS 8
 #define MAP_SIZE 64				/* a power of two, at least twice the entries */
 
 typedef struct PendingEntry
@@ -51,9 +52,19 @@ typedef struct PendingEntry
 	HoneBatch	batch;
 } PendingEntry;
 
+/* A statement that has, or had, parallel workers, and how they know it. */
+typedef struct ParallelPlan
+{
+	HoneQueryKey key;
+	uint64		range_table;
+} ParallelPlan;
+
 typedef struct PendingArea
 {
-	HoneQueryKey parallel;		/* what our parallel workers work for */
+	/* Written by the owner, before the workers that read it are started. */
+	unsigned int next_parallel;
+	ParallelPlan parallel[PARALLEL_PLANS];
+
 	slock_t		lock;			/* protects everything below */
 	int			used;
 	PendingEntry entry[PENDING_ENTRIES];
@@ -82,7 +93,8 @@ pending_startup(void *memory, bool found)
 	{
 		SpinLockInit(&areas[i].lock);
 		areas[i].used = 0;
-		memset(&areas[i].parallel, 0, sizeof(areas[i].parallel));
+		areas[i].next_parallel = 0;
+		memset(areas[i].parallel, 0, sizeof(areas[i].parallel));
 		memset(areas[i].entry, 0, sizeof(areas[i].entry));
 	}
 }
@@ -450,31 +462,60 @@ hone_stats_record_plan(const HoneQueryKey *key, uint64 top_queryid, CommandTag c
 /*
  * The server tells a parallel worker the id of the top level statement, which
  * need not be that of the one it works for. So the leader says it here before
- * it starts workers (it has them for one statement at a time), and says so of
- * one that is not to be counted; it does not go on before they have ended.
+ * it starts workers, and says so of one that is not to be counted. A function in
+ * the plan can run a statement that has workers too, while the others are still
+ * at work: so each is told by its range table, in a place that only another
+ * plan over the same tables takes, or the PARALLEL_PLANS-th one after it.
  */
 void
-hone_stats_announce_parallel(const HoneQueryKey *key)
+hone_stats_announce_parallel(const HoneQueryKey *key, uint64 range_table)
 {
+	ParallelPlan *plan = NULL;
+
 	if (!have_area())
 		return;
+	for (int i = 0; i < PARALLEL_PLANS && plan == NULL; i++)
+	{
+		if (my_area->parallel[i].range_table == range_table)
+			plan = &my_area->parallel[i];
+	}
+	if (plan == NULL)
+		plan = &my_area->parallel[my_area->next_parallel++ % PARALLEL_PLANS];
+	memset(&plan->key, 0, sizeof(plan->key));
 	if (key)
-		my_area->parallel = *key;
-	else
-		memset(&my_area->parallel, 0, sizeof(my_area->parallel));
+		plan->key = *key;
+	plan->range_table = range_table;
+}
+
+/* Whom this parallel worker works for; queryid 0 if that is not to be counted. */
+static HoneQueryKey
+announced(uint64 range_table)
+{
+	int			leader = hone_parallel_leader_index();
+	HoneQueryKey none = {0};
+
+	if (leader < 0 || leader >= MaxBackends)
+		return none;
+	for (int i = 0; i < PARALLEL_PLANS; i++)
+	{
+		if (areas[leader].parallel[i].range_table == range_table)
+			return areas[leader].parallel[i].key;
+	}
+	return none;
 }
 
 /* Once for each parallel worker and execution: not worth an entry. */
 void
-hone_stats_record_tables(const HoneExecution *execution)
+hone_stats_record_tables(const HoneExecution *execution, uint64 range_table)
 {
-	int			leader = hone_parallel_leader_index();
 	HoneBatch	batch;
 
-	if (areas == NULL || execution->ntables == 0 || leader < 0 || leader >= MaxBackends)
+	if (areas == NULL || execution->ntables == 0)
 		return;
 	memset(&batch, 0, sizeof(batch));
-	batch.key = areas[leader].parallel;
+
+	/* What a function runs in a worker has an id of its own. */
+	batch.key = execution->nesting > 0 ? execution->key : announced(range_table);
 	if (batch.key.queryid == 0)
 		return;
 	batch.command = execution->command;

@@ -31,9 +31,10 @@ extern void hone_stats_record_plan(const HoneQueryKey *key, uint64 top_queryid,
 /*
  * What a parallel worker read; its leader reports the rest of the execution, and
  * announces before whose execution it is (NULL: one that is not counted).
+ * range_table is a hash by which they know each other.
  */
-extern void hone_stats_announce_parallel(const HoneQueryKey *key);
-extern void hone_stats_record_tables(const HoneExecution *execution);
+extern void hone_stats_announce_parallel(const HoneQueryKey *key, uint64 range_table);
+extern void hone_stats_record_tables(const HoneExecution *execution, uint64 range_table);
 
 /*
  * in spread.c: count an error by its SQLSTATE (0: not known), when it happens:
