@@ -29,6 +29,7 @@ PG_MODULE_MAGIC;
 
 PGDLLEXPORT void _PG_init(void);
 
+/* Called by the server when it loads the library, before any hook of ours. */
 void
 _PG_init(void)
 {

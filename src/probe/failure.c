@@ -123,9 +123,7 @@ describe_start(HoneExecution *execution, const QueryDesc *starting)
 	execution->nesting = hone_probe.nesting;
 	execution->top_queryid = hone_probe_top_queryid();
 	execution->params = starting->params;
-	hone_probe_set_text(execution, starting->sourceText,
-						starting->plannedstmt->stmt_location,
-						starting->plannedstmt->stmt_len);
+	hone_probe_set_query_text(execution, starting);
 }
 
 /* A nested execution could not be started, by the error being caught. */
@@ -197,7 +195,9 @@ record_failed_ending(int sqlerrcode)
 	hone_probe_fill_key(&execution.key, hone_utility_id(command));
 	execution.command = command;
 	execution.exec_ns = hone_now_ns() - hone_probe.ending_since_ns;
-	hone_probe_set_text(&execution, GetCommandTagName(command), 0, 0);
+	execution.text = GetCommandTagName(command);
+	execution.text_len = -1;
+	execution.text_is_safe = true;
 	hone_failure_set(&execution, sqlerrcode);
 	hone_probe_hand_over(&execution);
 }

@@ -337,8 +337,6 @@ extern void hone_parse_init(void);
 extern bool hone_planning_failed(int sqlerrcode);
 
 /* in source.c */
-extern void hone_probe_set_text(HoneExecution *execution, const char *source,
-								int location, int len);
 extern bool hone_probe_place_text(const char *source, int *location, int *len);
 
 /* in inner.c */
@@ -358,6 +356,31 @@ typedef struct HoneInnerText
 extern Query *hone_inner_identify(const Query *outer, const char *source,
 								  HoneInnerText *text, struct JumbleState **jstate);
 extern char *hone_inner_text_without_into(const char *source, const HoneInnerText *text);
+
+/* The text of a record; a statement that is not inside a utility has its place. */
+static inline void
+hone_probe_set_text(HoneExecution *execution, const char *source, int location, int len)
+{
+	execution->text_is_safe = true;
+	if (unlikely(hone_probe.utility.text != NULL || location < 0) && source != NULL)
+		execution->text_is_safe = hone_probe_place_text(source, &location, &len);
+	execution->text = source;
+	execution->text_len = -1;
+	if (source != NULL && location >= 0)
+	{
+		execution->text = source + location;
+		if (len > 0)
+			execution->text_len = len;
+	}
+}
+
+static inline void
+hone_probe_set_query_text(HoneExecution *execution, const QueryDesc *query_desc)
+{
+	hone_probe_set_text(execution, query_desc->sourceText,
+						query_desc->plannedstmt->stmt_location,
+						query_desc->plannedstmt->stmt_len);
+}
 
 /* in frame.c */
 extern HoneFrame *hone_frame_unused;

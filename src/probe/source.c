@@ -47,22 +47,3 @@ hone_probe_place_text(const char *source, int *location, int *len)
 	}
 	return *location >= 0 || is_one_statement(source);
 }
-
-void
-hone_probe_set_text(HoneExecution *execution, const char *source, int location, int len)
-{
-	execution->text = source;
-	execution->text_len = -1;
-	if (source == NULL)
-	{
-		execution->text_is_safe = true;
-		return;
-	}
-	execution->text_is_safe = hone_probe_place_text(source, &location, &len);
-	if (location >= 0)
-	{
-		execution->text = source + location;
-		if (len > 0)
-			execution->text_len = len;
-	}
-}

@@ -133,14 +133,7 @@ begin_utility(HoneExecution *execution, const PlannedStmt *pstmt, const char *qu
 	execution->ntables = 0;
 	execution->tables = NULL;
 	execution->early_plan = NULL;
-	if (likely(hone_probe.utility.text == NULL && pstmt->stmt_location >= 0))
-	{
-		execution->text = query_string + pstmt->stmt_location;
-		execution->text_len = pstmt->stmt_len > 0 ? pstmt->stmt_len : -1;
-		execution->text_is_safe = true;
-	}
-	else
-		hone_probe_set_text(execution, query_string, pstmt->stmt_location, pstmt->stmt_len);
+	hone_probe_set_text(execution, query_string, pstmt->stmt_location, pstmt->stmt_len);
 	if (!utility_text_is_safe(pstmt->utilityStmt))
 		execution->text_is_safe = false;
 	if (!hone_stats_text_known(&execution->key))

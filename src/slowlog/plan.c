@@ -166,10 +166,11 @@ hone_slow_plan(QueryDesc *query_desc, bool has_run, int max_length)
 		has_custom_scan(query_desc->planstate, NULL))
 		return NULL;
 
-	/* What printing runs, and a rollback of it, is not the statement's. */
-	hone_capture_paused = true;
 	HOLD_INTERRUPTS();
 	BeginInternalSubTransaction(NULL);
+
+	/* What printing runs, and a rollback of it, is not the statement's. */
+	hone_capture_paused = true;
 	MemoryContextSwitchTo(query_desc->estate->es_query_cxt);
 	PG_TRY();
 	{
