@@ -1,72 +1,47 @@
 /*
  * harvest.c
- *	  Which candidates matter to which statement, and which work together.
+ *	  Filling the pool: which candidates matter to which statement, and the plans
+ *	  they could be part of.
  *
- * Each statement is planned with each of its candidates alone, then with
- * variants (INCLUDE, partial) of those that helped most, then with candidates
- * that other statements brought for the same leading key, then with all at
- * once, repeatedly without the most valuable of the last plan. A candidate
- * that gains nothing alone and appears in no such plan is forgotten for the
- * statement; the sets of indexes that plans use become moves of the search, so
- * that two indexes which only help together are found.
+ * For each statement, in few planner calls:
+ *	1. without any candidate, learning what each of its own would do for each
+ *	   table; those that give nothing new are forgotten;
+ *	2. with all that are left: the plan they make together;
+ *	3. variants (INCLUDE, partial) of those that some plan profits from, and the
+ *	   candidates of other statements on the same tables;
+ *	4. with all, then again and again without the most valuable one of the last
+ *	   plan, then with those of one table only: plans of different shapes, since
+ *	   the price of a set is the least over the shapes that are known.
+ *
+ * A statement whose plans cannot be taken apart is asked with each candidate
+ * alone, and its plans are known as they are.
  */
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/memutils.h"
 
 #include "advise/internal.h"
+#include "advise/pool.h"
 #include "base/owner.h"
 
-#define MIN_GAIN 0.01			/* of a statement's cost */
-#define VARIANTS_OF 4			/* best candidates that get variants */
-#define JOIN_VARIANTS 8			/* join columns that get variants */
-#define DIVERSIFY 4				/* further plans */
-#define MAX_TOGETHER 64			/* candidates in one plan */
+#define MIN_GAIN 0.005			/* of a statement's cost */
+#define VARIANTS_OF 24			/* best candidates that get variants */
+#define JOIN_VARIANTS 16		/* join columns that get variants */
+#define DIVERSIFY 6				/* plans without the best of the last */
+#define MAX_TABLES 8			/* plans with one table's candidates */
+#define MAX_TOGETHER 96			/* candidates in one plan */
+#define MAX_ALONE 48			/* candidates asked alone */
 
-static void
-price_singles(HoneRun *run, HoneStatement *st, Bitmapset *ids)
-{
-	int			n = 0;
-	int			i = -1;
-	Bitmapset **sets = palloc(sizeof(Bitmapset *) * (bms_num_members(ids) + 1));
-
-	sets[n++] = NULL;
-	while ((i = bms_next_member(ids, i)) >= 0)
-		sets[n++] = bms_make_singleton(i);
-	(void) hone_advise_prices(run, st, sets, n);
-
-	/* Prices are compared with one made in the same way. */
-	for (i = 0; !st->failure && i < list_length(st->prices); i++)
-	{
-		HonePrice  *price = list_nth(st->prices, i);
-
-		if (bms_is_empty(price->set))
-			st->base_cost = price->planner_cost;
-	}
-}
-
-/* The price with one candidate alone, if the planner was asked. */
-static HonePrice *
-single_price(HoneStatement *st, int id)
-{
-	ListCell   *lc;
-
-	foreach(lc, st->prices)
-	{
-		HonePrice  *price = lfirst(lc);
-
-		if (bms_membership(price->set) == BMS_SINGLETON && bms_is_member(id, price->set))
-			return price;
-	}
-	return NULL;
-}
-
+/* What the pool says one candidate alone would save. */
 static double
-single_gain(HoneStatement *st, int id)
+gain_alone(HoneRun *run, HoneStatement *st, int id)
 {
-	HonePrice  *price = single_price(st, id);
+	Bitmapset  *set = bms_make_singleton(id);
+	double		cost = hone_advise_pool_price(run, st, set, NULL, NULL);
 
-	return price && bms_is_member(id, price->used) ? st->base_cost - price->cost : 0;
+	bms_free(set);
+	return cost < 0 ? 0 : st->base_cost - cost;
 }
 
 /*
@@ -74,12 +49,143 @@ single_gain(HoneStatement *st, int id)
  * server stays with them as long as the generic plan is dearer.
  */
 static bool
-would_go_generic(HoneStatement *st, HoneCandidate *c)
+would_go_generic(HoneRun *run, HoneStatement *st, int id)
 {
-	HonePrice  *price = single_price(st, c->id);
+	HoneCandidate *c = run->candidates[id];
 
 	return c->predicate && !c->predicate->literal && st->generic_cost > 0 &&
-		price && st->generic_cost <= price->planner_cost * 1.1;
+		st->generic_cost <= (st->base_cost - gain_alone(run, st, id)) * 1.1;
+}
+
+typedef struct Ranked
+{
+	int			id;
+	double		gain;
+} Ranked;
+
+static int
+by_gain(const void *a, const void *b)
+{
+	const Ranked *x = a;
+	const Ranked *y = b;
+
+	return x->gain > y->gain ? -1 : x->gain < y->gain ? 1 : x->id - y->id;
+}
+
+/* The most valuable candidates of a set. */
+static Bitmapset *
+best_of(HoneRun *run, HoneStatement *st, Bitmapset *ids, int most)
+{
+	Ranked	   *ranked;
+	Bitmapset  *best = NULL;
+	int			n = 0;
+	int			i = -1;
+
+	if (bms_num_members(ids) <= most)
+		return bms_copy(ids);
+	ranked = palloc(bms_num_members(ids) * sizeof(Ranked));
+	while ((i = bms_next_member(ids, i)) >= 0)
+	{
+		ranked[n].id = i;
+		ranked[n++].gain = gain_alone(run, st, i);
+	}
+	qsort(ranked, n, sizeof(Ranked), by_gain);
+	for (i = 0; i < most; i++)
+		best = bms_add_member(best, ranked[i].id);
+	pfree(ranked);
+	return best;
+}
+
+static void
+set_relevant(HoneRun *run, HoneStatement *st, Bitmapset *ids)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->memory);
+
+	st->relevant = bms_copy(ids);
+	MemoryContextSwitchTo(old);
+}
+
+/* Each alone, for a statement that teaches nothing. */
+static void
+ask_alone(HoneRun *run, HoneStatement *st, Bitmapset *ids)
+{
+	Bitmapset **sets;
+	int			n = 0;
+	int			i = -1;
+
+	ids = best_of(run, st, ids, MAX_ALONE);
+	sets = palloc(sizeof(Bitmapset *) * (bms_num_members(ids) + 1));
+	while ((i = bms_next_member(ids, i)) >= 0)
+		sets[n++] = bms_make_singleton(i);
+	(void) hone_advise_prices(run, st, sets, n);
+}
+
+/* Learn of candidates, and forget those that could not change anything. */
+static void
+learn_of(HoneRun *run, HoneStatement *st, Bitmapset *ids)
+{
+	HonePrice  *price;
+
+	if (st->failure)
+		return;
+	price = hone_advise_learn(run, st, NULL, ids);
+	if (price == NULL)
+		return;
+	st->base_cost = price->planner_cost;
+	if (!st->teaches)
+		ask_alone(run, st, ids);
+}
+
+/* An arm of an OR needs indexes for the others too: alone it gives nothing. */
+static Bitmapset *
+arms(HoneRun *run, HoneStatement *st)
+{
+	Bitmapset  *ids = NULL;
+	ListCell   *lr;
+	ListCell   *lu;
+	int			i = -1;
+
+	while ((i = bms_next_member(st->relevant, i)) >= 0)
+		foreach(lr, st->rels)
+			foreach(lu, ((HoneRelUse *) lfirst(lr))->uses)
+		{
+			HoneUse    *use = lfirst(lu);
+
+			if (use->kind == HONE_USE_ARM &&
+				((HoneRelUse *) lfirst(lr))->relid == run->candidates[i]->relid &&
+				strcmp(use->key.sql, run->candidates[i]->keys[0].sql) == 0)
+				ids = bms_add_member(ids, i);
+		}
+	return ids;
+}
+
+/* Of those candidates that were learned of, which to plan with. */
+static Bitmapset *
+promising(HoneRun *run, HoneStatement *st)
+{
+	Bitmapset  *ids;
+	Bitmapset  *result = NULL;
+	int			i = -1;
+
+	if (!st->teaches)
+		return best_of(run, st, st->relevant, MAX_TOGETHER);
+	ids = bms_union(bms_intersect(hone_advise_pool_promising(st), st->relevant),
+					arms(run, st));
+	while ((i = bms_next_member(ids, i)) >= 0)
+		if (!would_go_generic(run, st, i))
+			result = bms_add_member(result, i);
+	return best_of(run, st, result, MAX_TOGETHER);
+}
+
+static void
+first_plans(HoneRun *run, HoneStatement *st)
+{
+	Bitmapset  *together;
+
+	learn_of(run, st, st->relevant);
+	together = promising(run, st);
+	if (!st->failure && !bms_is_empty(together))
+		(void) hone_advise_learn(run, st, together, NULL);
 }
 
 static void
@@ -98,62 +204,60 @@ variants_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused
 	hone_leave(&scope);
 }
 
-/*
- * Candidates on a join column: fetching each row may cost what the index saves,
- * and reading the index alone not, so they get variants without having gained.
- */
-static Bitmapset *
-join_bases(HoneRun *run, HoneStatement *st, Bitmapset *ids)
+static bool
+is_join_key(HoneStatement *st, const HoneCandidate *c)
 {
-	Bitmapset  *bases = NULL;
-	int			i = -1;
 	ListCell   *lr;
 	ListCell   *lu;
 
-	while ((i = bms_next_member(ids, i)) >= 0)
+	foreach(lr, st->rels)
+		foreach(lu, ((HoneRelUse *) lfirst(lr))->uses)
+	{
+		HoneUse    *use = lfirst(lu);
+
+		if (use->kind == HONE_USE_JOIN && ((HoneRelUse *) lfirst(lr))->relid == c->relid &&
+			strcmp(use->key.sql, c->keys[0].sql) == 0)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Candidates that get variants: those that some plan profits from; and some on
+ * join columns, since fetching each row may cost what the index saves, and
+ * reading the index alone not.
+ */
+static Bitmapset *
+variant_bases(HoneRun *run, HoneStatement *st)
+{
+	Bitmapset  *useful = bms_intersect(hone_advise_pool_useful(run, st, MIN_GAIN * st->base_cost),
+									   st->relevant);
+	Bitmapset  *bases = best_of(run, st, useful, VARIANTS_OF);
+	int			joins = 0;
+	int			i = -1;
+
+	while ((i = bms_next_member(st->relevant, i)) >= 0 && joins < JOIN_VARIANTS)
 	{
 		HoneCandidate *c = run->candidates[i];
 
-		if (bms_num_members(bases) >= JOIN_VARIANTS)
-			break;
-		foreach(lr, st->rels)
-			foreach(lu, ((HoneRelUse *) lfirst(lr))->uses)
-		{
-			HoneUse    *use = lfirst(lu);
-
-			if (c->nkeys == 1 && use->kind == HONE_USE_JOIN &&
-				((HoneRelUse *) lfirst(lr))->relid == c->relid &&
-				strcmp(use->key.sql, c->keys[0].sql) == 0)
-				bases = bms_add_member(bases, i);
-		}
+		if (bms_is_member(i, bases) || c->nkeys > 2 || !is_join_key(st, c))
+			continue;
+		bases = bms_add_member(bases, i);
+		joins++;
 	}
 	return bases;
 }
 
-static void
+static Bitmapset *
 make_variants(HoneRun *run, HoneStatement *st)
 {
 	Bitmapset  *before = bms_copy(st->relevant);
-	Bitmapset  *bases = NULL;
+	Bitmapset  *bases = st->failure ? NULL : variant_bases(run, st);
 
-	for (int round = 0; round < VARIANTS_OF; round++)
-	{
-		int			best = -1;
-		int			i = -1;
-
-		while ((i = bms_next_member(before, i)) >= 0)
-			if (!bms_is_member(i, bases) &&
-				(best < 0 || single_gain(st, i) > single_gain(st, best)))
-				best = i;
-		if (best < 0 || single_gain(st, best) < MIN_GAIN * st->base_cost)
-			break;
-		bases = bms_add_member(bases, best);
-	}
-	bases = bms_add_members(bases, join_bases(run, st, before));
 	if (bms_is_empty(bases) ||
 		!hone_advise_with_statement(run, st, variants_work, bases))
-		return;
-	price_singles(run, st, bms_difference(st->relevant, before));
+		return NULL;
+	return bms_difference(st->relevant, before);
 }
 
 /* Has the statement a use for an index that begins with this key? */
@@ -182,12 +286,11 @@ knows_leading_key(HoneStatement *st, HoneCandidate *c)
 	return false;
 }
 
-/* Candidates of other statements. */
-static void
-borrow(HoneRun *run, HoneStatement *st)
+/* Candidates of other statements that this one could use too. */
+static Bitmapset *
+others_of(HoneRun *run, HoneStatement *st)
 {
 	Bitmapset  *others = NULL;
-	MemoryContext old;
 
 	for (int i = 0; i < run->ncandidates; i++)
 	{
@@ -197,113 +300,138 @@ borrow(HoneRun *run, HoneStatement *st)
 			list_member_oid(st->relids, c->relid) && knows_leading_key(st, c))
 			others = bms_add_member(others, i);
 	}
-	price_singles(run, st, others);
+	return others;
+}
+
+/* Without the most valuable candidate of each plan, while plans change. */
+static void
+without_the_best(HoneRun *run, HoneStatement *st, Bitmapset *together)
+{
+	Bitmapset  *visible = bms_copy(together);
+
+	for (int round = 0; round <= DIVERSIFY && !bms_is_empty(visible); round++)
+	{
+		HonePrice  *price = hone_advise_learn(run, st, visible, NULL);
+		int			best = -1;
+		double		most = 0;
+		int			i = -1;
+
+		if (price == NULL || bms_is_empty(price->used))
+			return;
+		while ((i = bms_next_member(price->used, i)) >= 0)
+		{
+			Bitmapset  *rest = bms_del_member(bms_copy(price->used), i);
+			double		cost = hone_advise_pool_price(run, st, rest, NULL, NULL);
+
+			if (best < 0 || cost > most)
+			{
+				best = i;
+				most = cost;
+			}
+			bms_free(rest);
+		}
+		visible = bms_del_member(visible, best);
+	}
+}
+
+/* With the candidates of one table only, where several tables have some. */
+static void
+one_table_each(HoneRun *run, HoneStatement *st, Bitmapset *together)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+	int			i = -1;
+
+	while ((i = bms_next_member(together, i)) >= 0)
+		relids = list_append_unique_oid(relids, run->candidates[i]->relid);
+	if (list_length(relids) < 2 || list_length(relids) > MAX_TABLES)
+		return;
+	foreach(lc, relids)
+	{
+		Bitmapset  *visible = NULL;
+
+		for (i = -1; (i = bms_next_member(together, i)) >= 0;)
+			if (run->candidates[i]->relid == lfirst_oid(lc))
+				visible = bms_add_member(visible, i);
+		(void) hone_advise_learn(run, st, visible, NULL);
+	}
+}
+
+/* Plans of many shapes; then keep what one of them profits from. */
+static void
+combine(HoneRun *run, HoneStatement *st)
+{
+	Bitmapset  *together;
+	Bitmapset  *useful;
+	int			i = -1;
+
+	if (st->failure)
+		return;
+	together = promising(run, st);
+	if (!bms_is_empty(together))
+	{
+		without_the_best(run, st, together);
+		one_table_each(run, st, together);
+	}
+	useful = bms_intersect(hone_advise_pool_useful(run, st, MIN_GAIN * st->base_cost),
+						   st->relevant);
+	if (!st->teaches)
+		useful = bms_copy(st->relevant);
+	while ((i = bms_next_member(useful, i)) >= 0)
+		if (would_go_generic(run, st, i))
+			useful = bms_del_member(useful, i);
+	set_relevant(run, st, useful);
+	for (i = -1; (i = bms_next_member(useful, i)) >= 0;)
+		run->candidates[i]->best_gain += st->weight * Max(0, gain_alone(run, st, i));
+}
+
+static void
+do_all(HoneRun *run, void (*work) (HoneRun *run, HoneStatement *st))
+{
+	MemoryContext round = AllocSetContextCreate(run->memory, "pg_hone harvest",
+												ALLOCSET_DEFAULT_SIZES);
+
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(round);
+
+		CHECK_FOR_INTERRUPTS();
+		work(run, run->statements[i]);
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(round);
+	}
+	MemoryContextDelete(round);
+}
+
+static void
+learn_variants(HoneRun *run, HoneStatement *st)
+{
+	Bitmapset  *made = make_variants(run, st);
+
+	if (!bms_is_empty(made))
+		learn_of(run, st, made);
+}
+
+static void
+borrow(HoneRun *run, HoneStatement *st)
+{
+	Bitmapset  *others = others_of(run, st);
+	MemoryContext old;
+
+	if (bms_is_empty(others))
+		return;
+	learn_of(run, st, others);
 	old = MemoryContextSwitchTo(run->memory);
 	st->relevant = bms_add_members(st->relevant, others);
 	MemoryContextSwitchTo(old);
 }
 
-/* Keep what gains alone; the rest must earn its place in a common plan. */
-static void
-combine(HoneRun *run, HoneStatement *st)
-{
-	Bitmapset  *useful = NULL;
-	Bitmapset  *together = NULL;
-	int			i = -1;
-	MemoryContext old = MemoryContextSwitchTo(run->memory);
-
-	while ((i = bms_next_member(st->relevant, i)) >= 0)
-	{
-		if (would_go_generic(st, run->candidates[i]))
-			continue;
-		if (single_gain(st, i) >= MIN_GAIN * st->base_cost)
-			useful = bms_add_member(useful, i);
-	}
-	/* Those that gain first; then the others as far as there is room. */
-	together = bms_copy(useful);
-	for (i = -1; (i = bms_next_member(st->relevant, i)) >= 0;)
-		if (bms_num_members(together) < MAX_TOGETHER &&
-			!would_go_generic(st, run->candidates[i]))
-			together = bms_add_member(together, i);
-
-	for (int round = 0; round <= DIVERSIFY && !bms_is_empty(together); round++)
-	{
-		HonePrice  *price;
-		int			best = -1;
-
-		(void) hone_advise_prices(run, st, &together, 1);
-		st->relevant = together;
-		price = hone_advise_price(run, st, together);
-		if (price == NULL || bms_is_empty(price->used))
-			break;
-		useful = bms_add_members(useful, price->used);
-		for (i = -1; (i = bms_next_member(price->used, i)) >= 0;)
-			if (best < 0 || single_gain(st, i) > single_gain(st, best))
-				best = i;
-		together = bms_del_member(bms_copy(together), best);
-	}
-	st->relevant = useful;
-	MemoryContextSwitchTo(old);
-}
-
-/* Fill in st->relevant and prices of all statements. */
+/* Fill in pool and st->relevant of all statements. */
 void
 hone_advise_harvest(HoneRun *run)
 {
-	for (int i = 0; i < run->nstatements; i++)
-	{
-		price_singles(run, run->statements[i], run->statements[i]->relevant);
-		make_variants(run, run->statements[i]);
-	}
-	for (int i = 0; i < run->nstatements; i++)
-		borrow(run, run->statements[i]);
-	for (int i = 0; i < run->nstatements; i++)
-	{
-		HoneStatement *st = run->statements[i];
-		int			id = -1;
-
-		if (st->failure)
-			continue;
-		while ((id = bms_next_member(st->relevant, id)) >= 0)
-			run->candidates[id]->best_gain += st->weight * Max(0, single_gain(st, id));
-		combine(run, st);
-	}
-}
-
-static List *
-add_move(List *moves, Bitmapset *set)
-{
-	ListCell   *lc;
-
-	foreach(lc, moves)
-		if (bms_equal(lfirst(lc), set))
-			return moves;
-	return lappend(moves, bms_copy(set));
-}
-
-/* Single candidates, and sets that some plan uses together. */
-List *
-hone_advise_moves(HoneRun *run)
-{
-	List	   *moves = NIL;
-	Bitmapset  *singles = NULL;
-	int			i = -1;
-	MemoryContext old = MemoryContextSwitchTo(run->memory);
-
-	for (int s = 0; s < run->nstatements; s++)
-	{
-		HoneStatement *st = run->statements[s];
-		ListCell   *lc;
-
-		if (st->failure)
-			continue;
-		singles = bms_add_members(singles, st->relevant);
-		foreach(lc, st->prices)
-			if (bms_membership(((HonePrice *) lfirst(lc))->used) == BMS_MULTIPLE)
-				moves = add_move(moves, ((HonePrice *) lfirst(lc))->used);
-	}
-	while ((i = bms_next_member(singles, i)) >= 0)
-		moves = lappend(moves, bms_make_singleton(i));
-	MemoryContextSwitchTo(old);
-	return moves;
+	do_all(run, first_plans);
+	do_all(run, learn_variants);
+	do_all(run, borrow);
+	do_all(run, combine);
 }

@@ -147,7 +147,12 @@ typedef struct HoneStatement
 	double		rows_written;	/* per call */
 
 	Bitmapset  *relevant;		/* candidates worth planning with */
-	List	   *prices;			/* of HonePrice */
+	List	   *prices;			/* of HonePrice: the planner's answers */
+	List	   *tables;			/* this and the next: see pool.c */
+	List	   *plans;
+	bool		pool_changed;
+	bool		saw_expression; /* was planned with an index on an expression */
+	bool		teaches;		/* its plans can be taken apart */
 
 	HonePrice  *final;			/* under the chosen set, if it touches it */
 	const char *final_plan;
@@ -217,6 +222,9 @@ typedef struct HoneRun
 	List	   *existing_of;	/* tables read so far (oid list) */
 	List	   *refused;		/* bodies (char *) dismissed or reverted before */
 
+	int			nshown;			/* candidates in the planner call under way */
+	int		   *shown;
+
 	uint64		planner_calls;
 	uint64		max_planner_calls;
 	uint64		priced;
@@ -224,6 +232,8 @@ typedef struct HoneRun
 	double		cost_before;
 	double		improvable;		/* of it, if indexes cost nothing */
 	double		cost_after;
+	double		objective;		/* costs of queries and of indexes, as chosen */
+	double		lower_bound;	/* proven for the plans that are known */
 	Bitmapset  *chosen;
 	List	   *drops;			/* of HoneDrop */
 } HoneRun;
@@ -284,6 +294,11 @@ extern void hone_advise_variants(HoneRun *run, HoneStatement *st,
 								 HoneRelUse *rel, HoneCandidate *base);
 
 /* in price.c */
+#define HONE_BOUNDED_BONUS 0.9
+
+extern bool hone_advise_is_spent(HoneRun *run);
+extern HonePrice *hone_advise_learn(HoneRun *run, HoneStatement *st,
+									Bitmapset *visible, Bitmapset *others);
 extern bool hone_advise_prices(HoneRun *run, HoneStatement *st,
 							   Bitmapset **sets, int nsets);
 extern HonePrice *hone_advise_price(HoneRun *run, HoneStatement *st, Bitmapset *set);
@@ -295,10 +310,9 @@ extern bool hone_advise_is_bounded(HoneStatement *st, HoneCandidate *c);
 
 /* in harvest.c */
 extern void hone_advise_harvest(HoneRun *run);
-extern List *hone_advise_moves(HoneRun *run);
 
 /* in search.c */
-extern void hone_advise_search(HoneRun *run, List *moves);
+extern void hone_advise_search(HoneRun *run);
 
 /* in write_cost.c */
 extern double hone_advise_write_cost(HoneRun *run, const HoneCandidate *c);

@@ -1,13 +1,14 @@
 /*
  * price.c
- *	  What a statement costs under a set of candidates: the planner's word,
- *	  asked once.
+ *	  What a statement costs under a set of candidates: asking the planner, and
+ *	  what to believe of its answers.
  *
- * Answers are kept per statement as (set, used, cost). Because the planner
- * only gains from what it uses, an answer for a set that used only U holds for
- * every set between U and it; most questions are answered so. When the run's
- * planner calls or its time are spent, the best answer known that is possible under the
- * set is taken: it is the cost of a plan that exists, so never too low.
+ * Every planner call also teaches the pool (pool.c), which then answers most
+ * questions by arithmetic. Answers of the planner itself are kept per statement
+ * as (set, used, cost). Because the planner only gains from what it uses, an
+ * answer for a set that used only U holds for every set between U and it. When
+ * the run's planner calls or its time are spent, the pool alone answers: with
+ * the cost of a plan that exists, so never too low.
  *
  * Where the session had forbidden a kind of plan (enable_seqscan = off), what the
  * planner adds to use it nevertheless decides which plan it is, but is no cost.
@@ -31,14 +32,15 @@
 #include "utils/memutils.h"
 
 #include "advise/internal.h"
+#include "advise/pool.h"
+#include "advise/solve.h"
 #include "base/compat.h"
-
-#define BOUNDED_BONUS 0.9
 
 typedef struct Question
 {
 	int			nsets;
 	Bitmapset **sets;
+	Bitmapset  *others;			/* learned of, but not seen by the plan */
 	List	   *hide;
 	const char **summary;
 	HonePrice **answers;
@@ -161,55 +163,110 @@ hone_advise_is_bounded(HoneStatement *st, HoneCandidate *c)
 	return false;
 }
 
-static HonePrice *
-plan_set(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
-		 Bitmapset *set, List *hide, const char **summary)
+int
+hone_advise_id_of(HoneRun *run, const HoneIndex *index)
 {
-	HoneConfiguration configuration = {NIL, hide};
-	Bitmapset  *used = NULL;
-	HonePrice  *price;
-	double		cost = 0;
-	bool		guess = false;
-	bool		bounded = false;
+	/* few are shown at once, but there may be thousands */
+	for (int i = 0; i < run->nshown; i++)
+		if (run->candidates[run->shown[i]]->index == index)
+			return run->shown[i];
+	return -1;
+}
+
+/* The candidates of a set as imagined indexes, which are shown from now on. */
+static List *
+show(HoneRun *run, Bitmapset *set)
+{
+	List	   *indexes = NIL;
 	int			i = -1;
-	ListCell   *lc;
-	ListCell   *lu;
-	MemoryContext old;
 
 	while ((i = bms_next_member(set, i)) >= 0)
-		configuration.create = lappend(configuration.create, run->candidates[i]->index);
-	foreach(lc, queries)
 	{
-		PlannedStmt *plan = hone_whatif_plan(lfirst_node(Query, lc), st->text,
-											 params, &configuration);
-
-		run->planner_calls++;
-		cost += hone_without_penalty(hone_whatif_cost(plan));
-		foreach(lu, hone_whatif_used(plan, &configuration))
-			for (i = -1; (i = bms_next_member(set, i)) >= 0;)
-				if (run->candidates[i]->index == lfirst(lu))
-					used = bms_add_member(used, i);
-		if (summary && lc == list_head(queries))
-			*summary = MemoryContextStrdup(run->memory, hone_advise_plan_summary(plan));
+		indexes = lappend(indexes, run->candidates[i]->index);
+		run->shown[run->nshown++] = i;
 	}
-	for (i = -1; (i = bms_next_member(used, i)) >= 0;)
-	{
-		guess |= hone_advise_is_guess(st, run->candidates[i]);
-		bounded |= hone_advise_is_bounded(st, run->candidates[i]);
-	}
+	return indexes;
+}
 
-	old = MemoryContextSwitchTo(run->memory);
-	price = palloc(sizeof(HonePrice));
+static Bitmapset *
+ids_of(HoneRun *run, List *indexes)
+{
+	Bitmapset  *ids = NULL;
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+		ids = bms_add_member(ids, hone_advise_id_of(run, lfirst(lc)));
+	return ids;
+}
+
+static bool
+uses_any(HoneRun *run, HoneStatement *st, Bitmapset *used,
+		 bool (*test) (HoneStatement *, HoneCandidate *))
+{
+	int			i = -1;
+
+	while ((i = bms_next_member(used, i)) >= 0)
+		if (test(st, run->candidates[i]))
+			return true;
+	return false;
+}
+
+static HonePrice *
+make_price(HoneRun *run, HoneStatement *st, Bitmapset *set, Bitmapset *used, double cost)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->memory);
+	HonePrice  *price = palloc(sizeof(HonePrice));
+
 	price->set = bms_copy(set);
 	price->used = bms_copy(used);
 	price->planner_cost = cost;
 	price->cost = cost;
-	if (guess && cost < st->base_cost)
-		price->cost = Min(st->base_cost, Max(2 * cost, sqrt(cost * st->base_cost)));
-	else if (bounded)
-		price->cost = BOUNDED_BONUS * cost;
+	if (st->base_cost > 0 && uses_any(run, st, used, hone_advise_is_guess))
+		price->cost = hone_distrust(cost, st->base_cost);
+	else if (uses_any(run, st, used, hone_advise_is_bounded))
+		price->cost = HONE_BOUNDED_BONUS * cost;
 	MemoryContextSwitchTo(old);
 	return price;
+}
+
+/* Plan all queries of the statement; one that is rewritten into several teaches less. */
+static HonePrice *
+plan_set(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
+		 const Question *question, Bitmapset *set)
+{
+	HoneConfiguration configuration = {NIL, question->hide};
+	HoneLearned *learned = NULL;
+	List	   *others;
+	Bitmapset  *used = NULL;
+	double		cost = 0;
+	ListCell   *lc;
+
+	run->shown = palloc((bms_num_members(set) + bms_num_members(question->others) + 1) *
+						sizeof(int));
+	run->nshown = 0;
+	configuration.create = show(run, set);
+	others = show(run, question->others);
+	foreach(lc, queries)
+	{
+		Query	   *query = lfirst_node(Query, lc);
+		PlannedStmt *plan;
+
+		if (list_length(queries) == 1 && question->hide == NIL)
+			plan = hone_whatif_learn(query, st->text, params, &configuration, others, &learned);
+		else
+			plan = hone_whatif_plan(query, st->text, params, &configuration);
+		run->planner_calls++;
+		cost += hone_without_penalty(hone_whatif_cost(plan));
+		used = bms_add_members(used, ids_of(run, hone_whatif_used(plan, &configuration)));
+		if (question->summary && lc == list_head(queries))
+			*question->summary = MemoryContextStrdup(run->memory, hone_advise_plan_summary(plan));
+	}
+	if (learned && learned->total != cost)
+		learned = NULL;			/* a kind of plan was forbidden */
+	if (question->hide == NIL)
+		hone_advise_pool_add(run, st, learned, cost, set, used);
+	st->teaches |= learned != NULL;
+	return make_price(run, st, set, used, cost);
 }
 
 static void
@@ -225,8 +282,8 @@ answer(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params, voi
 		MemoryContext old = MemoryContextSwitchTo(planning);
 
 		CHECK_FOR_INTERRUPTS();
-		question->answers[i] = plan_set(run, st, queries, params, question->sets[i],
-										question->hide, question->summary);
+		question->answers[i] = plan_set(run, st, queries, params, question,
+										question->sets[i]);
 		MemoryContextSwitchTo(old);
 		MemoryContextReset(planning);
 	}
@@ -248,8 +305,8 @@ known(HoneStatement *st, Bitmapset *set)
 }
 
 /* Has the run asked the planner often enough, or for long enough? */
-static bool
-is_spent(HoneRun *run)
+bool
+hone_advise_is_spent(HoneRun *run)
 {
 	instr_time	now;
 
@@ -260,29 +317,50 @@ is_spent(HoneRun *run)
 	return INSTR_TIME_GET_MILLISEC(now) >= hone_advise_time_limit;
 }
 
+static bool
+ask(HoneRun *run, HoneStatement *st, Question *question)
+{
+	MemoryContext old;
+
+	if (st->failure)
+		return false;
+	if (question->nsets == 0 || hone_advise_is_spent(run))
+		return true;
+	question->answers = palloc0(sizeof(HonePrice *) * question->nsets);
+	if (!hone_advise_with_statement(run, st, answer, question))
+		return false;
+	old = MemoryContextSwitchTo(run->memory);
+	for (int i = 0; i < question->nsets; i++)
+		st->prices = lcons(question->answers[i], st->prices);
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
 /* Ask the planner about those sets it was not asked about yet. */
 bool
 hone_advise_prices(HoneRun *run, HoneStatement *st, Bitmapset **sets, int nsets)
 {
 	Question	question = {0};
-	MemoryContext old;
 
-	if (st->failure)
-		return false;
 	question.sets = palloc(sizeof(Bitmapset *) * (nsets + 1));
 	for (int i = 0; i < nsets; i++)
 		if (known(st, sets[i]) == NULL)
 			question.sets[question.nsets++] = sets[i];
-	if (question.nsets == 0 || is_spent(run))
-		return true;
-	question.answers = palloc0(sizeof(HonePrice *) * question.nsets);
-	if (!hone_advise_with_statement(run, st, answer, &question))
-		return false;
-	old = MemoryContextSwitchTo(run->memory);
-	for (int i = 0; i < question.nsets; i++)
-		st->prices = lcons(question.answers[i], st->prices);
-	MemoryContextSwitchTo(old);
-	return true;
+	return ask(run, st, &question);
+}
+
+/* Plan with these, and learn what the others would do for each table; NULL: no answer. */
+HonePrice *
+hone_advise_learn(HoneRun *run, HoneStatement *st, Bitmapset *visible, Bitmapset *others)
+{
+	Question	question = {0};
+
+	question.nsets = 1;
+	question.sets = &visible;
+	question.others = others;
+	if (!ask(run, st, &question) || question.answers == NULL)
+		return NULL;
+	return question.answers[0];
 }
 
 /* The price under the candidates of the set that matter to the statement. */
@@ -291,28 +369,14 @@ hone_advise_price(HoneRun *run, HoneStatement *st, Bitmapset *set)
 {
 	Bitmapset  *mine = bms_intersect(set, st->relevant);
 	HonePrice  *price = known(st, mine);
-	HonePrice  *best = NULL;
-	ListCell   *lc;
+	Bitmapset  *used = NULL;
+	double		cost;
 
 	run->priced++;
-	if (price == NULL)
-	{
-		(void) hone_advise_prices(run, st, &mine, 1);
-		price = known(st, mine);
-	}
 	if (price)
-	{
-		bms_free(mine);
 		return price;
-	}
-	foreach(lc, st->prices)
-	{
-		HonePrice  *other = lfirst(lc);
-
-		if (bms_is_subset(other->used, mine) && (best == NULL || other->cost < best->cost))
-			best = other;
-	}
-	return best;
+	cost = hone_advise_pool_price(run, st, mine, NULL, &used);
+	return cost < 0 ? NULL : make_price(run, st, mine, used, cost);
 }
 
 /* Plan with exactly this, whatever was known; NULL when the statement fails. */

@@ -155,7 +155,7 @@ hone_advise_run(HoneRun *run)
 	for (int i = 0; i < run->ncandidates; i++)
 		if (run->candidates[i]->rejection == NULL)
 			run->candidates[i]->write_cost = hone_advise_write_cost(run, run->candidates[i]);
-	hone_advise_search(run, hone_advise_moves(run));
+	hone_advise_search(run);
 	add_up(run);
 	hone_advise_find_drops(run);
 	report_failures(run);

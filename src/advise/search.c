@@ -1,16 +1,19 @@
 /*
  * search.c
- *	  Which candidates: greedy in several ways, then cleaned, then verified.
+ *	  Which candidates: solved by arithmetic, confirmed by the planner.
  *
  * Minimises the weighted cost of all statements, plus what the indexes cost
- * the writes, plus a price per index (PRICE_PER_INDEX of what could be saved at
- * all: half of the indexes an optimum without it would have bring almost
- * nothing), plus a trifle per byte that decides between equals, under the storage budget and
- * the number of indexes. Greedy steps are taken by gain per size to the power
- * of 1, 1/2 and 0, each start from nothing; the best result is then polished
- * by removing and exchanging. A step that makes a statement dearer by more
- * than MAX_REGRESSION is not taken. At the end each touched statement is
- * planned under the whole set, and what no plan uses is taken out again.
+ * the writes, plus a price per index (PRICE_PER_INDEX of what the workload would cost
+ * with all of them: half of the indexes an optimum without it would have bring
+ * almost nothing), plus a trifle per byte that decides between equals, under the
+ * storage budget and the number of indexes. The pool's plans make the problem,
+ * solve.c solves it; then every touched statement is planned under the chosen
+ * set. What the planner found cheaper than the pool knew is a new plan in the
+ * pool, and the problem is solved again, until the planner brings nothing new.
+ *
+ * A set under which a statement would be dearer by more than MAX_REGRESSION is not
+ * taken: the index that brings least of those that statement's plan uses is left out. What no
+ * plan uses is taken out at the end.
  */
 #include "postgres.h"
 
@@ -21,20 +24,26 @@
 #include "utils/float.h"
 
 #include "advise/internal.h"
+#include "advise/pool.h"
+#include "advise/solve.h"
 
-#define PRICE_PER_INDEX 0.001
+#define PRICE_PER_INDEX 0.001	/* of the yardstick */
+#define YARDSTICK 0.005			/* at least, of the workload's cost */
 #define PRICE_PER_BYTE 1e-13	/* of the same */
 #define MAX_REGRESSION 1.1
-#define BEST_OF_TABLE 4			/* candidates tried in any other's place */
+#define SOLVE_MS 2000			/* at most, each time */
+#define ROUNDS 8
+#define NEWS 0.002				/* cheaper than the pool knew, worth another round */
 
-typedef struct Move
+/* Candidates of the problem, and its numbers for them. */
+typedef struct Selection
 {
-	Bitmapset  *set;
-	double		gain;			/* as last evaluated */
-	double		key;
-	int			round;			/* in which it was evaluated; -1: not yet */
-	bool		out;
-} Move;
+	HoneRun    *run;
+	HoneProblem problem;
+	int		   *ids;			/* of each item */
+	int		   *item_of;		/* of each candidate; -1: none */
+	HoneStatement **statements; /* of each task */
+} Selection;
 
 static int64
 size_of(HoneRun *run, Bitmapset *set)
@@ -47,247 +56,315 @@ size_of(HoneRun *run, Bitmapset *set)
 	return bytes;
 }
 
-static bool
-fits(HoneRun *run, Bitmapset *set)
+/* What an index costs by being there. */
+static double
+keeping_cost(HoneRun *run, const HoneCandidate *c)
 {
-	return (run->budget < 0 || size_of(run, set) <= run->budget) &&
-		(run->max_indexes < 0 || bms_num_members(set) <= run->max_indexes);
+	return c->write_cost + run->improvable *
+		(PRICE_PER_INDEX + PRICE_PER_BYTE * c->index->size_bytes);
 }
 
-/* What indexes cost by being there. */
-static double
-keeping_cost(HoneRun *run, Bitmapset *set)
+/* Does the statement use this candidate in a plan that is a guess, or bounded? */
+static bool
+is_one(HoneRun *run, HoneStatement *st, const HoneReading *reading,
+	   bool (*test) (HoneStatement *, HoneCandidate *))
 {
-	double		cost = 0;
+	for (int i = 0; i < reading->nitems; i++)
+		if (test(st, run->candidates[reading->items[i]]))
+			return true;
+	return false;
+}
+
+/* False when an item of the reading is not part of the problem. */
+static bool
+take_choice(Selection *sel, HoneStatement *st, const HoneOption *option,
+			bool with_guesses, HoneChoice *choice, bool *guess)
+{
+	const HoneReading *reading = option->reading;
+
+	choice->nitems = reading->nitems;
+	choice->value = option->value;
+	for (int i = 0; i < reading->nitems; i++)
+	{
+		choice->items[i] = sel->item_of[reading->items[i]];
+		if (choice->items[i] < 0 || !bms_is_member(reading->items[i], st->relevant))
+			return false;
+	}
+	if (is_one(sel->run, st, reading, hone_advise_is_guess))
+	{
+		*guess = true;
+		return with_guesses;
+	}
+	if (is_one(sel->run, st, reading, hone_advise_is_bounded))
+		choice->value *= HONE_BOUNDED_BONUS;
+	return true;
+}
+
+static int
+by_value(const void *a, const void *b)
+{
+	const HoneChoice *x = a;
+	const HoneChoice *y = b;
+
+	return x->value < y->value ? -1 : x->value > y->value ? 1 : x->nitems - y->nitems;
+}
+
+/* False when the plan is not possible with the problem's items. */
+static bool
+take_plan(Selection *sel, HoneStatement *st, const HonePlan *plan, uint64 *groups,
+		  int *ngroups, bool with_guesses, HoneWay *way, bool *guess)
+{
 	int			i = -1;
 
-	while ((i = bms_next_member(set, i)) >= 0)
-		cost += run->candidates[i]->write_cost + run->improvable *
-			(PRICE_PER_INDEX + PRICE_PER_BYTE * run->candidates[i]->index->size_bytes);
-	return cost;
-}
-
-/* Would a statement suffer too much, and by an index? */
-static bool
-suffers(HoneStatement *st, HonePrice *price)
-{
-	return !bms_is_empty(price->used) &&
-		price->planner_cost > MAX_REGRESSION * st->base_cost;
-}
-
-/* Infinite when a statement would suffer too much. */
-static double
-objective(HoneRun *run, Bitmapset *set)
-{
-	double		cost = keeping_cost(run, set);
-
-	for (int i = 0; i < run->nstatements; i++)
+	memset(way, 0, sizeof(*way));
+	way->rest = plan->rest;
+	way->fixed = palloc((bms_num_members(plan->fixed) + 1) * sizeof(int));
+	way->fixed_slots = palloc((bms_num_members(plan->fixed) + 1) * sizeof(int));
+	while ((i = bms_next_member(plan->fixed, i)) >= 0)
 	{
-		HoneStatement *st = run->statements[i];
-		HonePrice  *price;
-
-		if (st->failure || st->weight <= 0)
-			continue;
-		price = hone_advise_price(run, st, set);
-		if (price == NULL)
-			continue;
-		if (suffers(st, price))
-			return get_float8_infinity();
-		cost += st->weight * price->cost;
+		if (sel->item_of[i] < 0 || !bms_is_member(i, st->relevant))
+			return false;
+		if (hone_advise_is_guess(st, sel->run->candidates[i]))
+		{
+			*guess = true;
+			if (!with_guesses)
+				return false;
+		}
+		way->fixed[way->nfixed++] = sel->item_of[i];
 	}
-	return cost;
-}
-
-static double
-gain_of(HoneRun *run, Bitmapset *set, Bitmapset *extra)
-{
-	Bitmapset  *both = bms_union(set, extra);
-	double		gain = -keeping_cost(run, extra);
-
-	for (int i = 0; i < run->nstatements; i++)
+	way->nleaves = plan->nleaves;
+	way->leaves = palloc0((plan->nleaves + 1) * sizeof(HoneChoices));
+	for (int l = 0; l < plan->nleaves; l++)
 	{
-		HoneStatement *st = run->statements[i];
-		HonePrice  *with;
-		HonePrice  *without;
+		HoneChoices *leaf = &way->leaves[l];
+		int			g = 0;
 
-		if (st->failure || st->weight <= 0 || !bms_overlap(st->relevant, extra))
-			continue;
-		without = hone_advise_price(run, st, set);
-		with = hone_advise_price(run, st, both);
-		if (with == NULL || without == NULL)
-			continue;
-		if (suffers(st, with))
-			return -1;
-		gain += st->weight * (without->cost - with->cost);
+		while (g < *ngroups && groups[g] != plan->leaves[l].key)
+			g++;
+		if (g == *ngroups)
+			groups[(*ngroups)++] = plan->leaves[l].key;
+		leaf->group = g;
+		leaf->choices = palloc(Max(plan->leaves[l].noptions, 1) * sizeof(HoneChoice));
+		for (int k = 0; k < plan->leaves[l].noptions; k++)
+			if (take_choice(sel, st, &plan->leaves[l].options[k], with_guesses,
+							&leaf->choices[leaf->n], guess))
+				leaf->n++;
+		if (leaf->n == 0)
+			return false;
+		qsort(leaf->choices, leaf->n, sizeof(HoneChoice), by_value);
 	}
-	return gain;
+	return true;
 }
 
 static void
-evaluate(HoneRun *run, Move *move, Bitmapset *set, double power, int round)
+take_statement(Selection *sel, HoneStatement *st, HoneTask *task)
 {
-	Bitmapset  *extra = bms_difference(move->set, set);
+	int			nplans = list_length(st->plans);
+	int			nleaves = 0;
+	int			ngroups = 0;
+	uint64	   *groups;
+	ListCell   *lc;
 
-	move->round = round;
-	move->gain = 0;
-	move->out = bms_is_empty(extra);
-	if (move->out || !fits(run, bms_union(set, extra)))
+	task->weight = st->weight;
+	task->base = st->base_cost;
+	task->ways = palloc(2 * Max(nplans, 1) * sizeof(HoneWay));
+	/* fills in the options, too */
+	(void) hone_advise_pool_price(sel->run, st, NULL, NULL, NULL);
+	foreach(lc, st->plans)
+		nleaves += ((HonePlan *) lfirst(lc))->nleaves;
+	groups = palloc((nleaves + 1) * sizeof(uint64));
+	foreach(lc, st->plans)
 	{
-		move->key = -1;
-		return;
-	}
-	move->gain = gain_of(run, set, extra);
-	move->key = move->gain <= 0 ? -1 :
-		move->gain / pow((double) size_of(run, extra) + 1, power);
-}
+		HoneWay    *way = &task->ways[task->nways];
+		bool		guess = false;
 
-/*
- * Add the best move until none gains. Gains mostly shrink as the set grows, so
- * only the best by its last known gain is evaluated again, until it stays best.
- */
-static Bitmapset *
-greedy(HoneRun *run, List *moves, Bitmapset *start, double power)
-{
-	Bitmapset  *set = bms_copy(start);
-	int			n = list_length(moves);
-	Move	   *array = palloc0(sizeof(Move) * (n + 1));
-
-	for (int i = 0; i < n; i++)
-	{
-		array[i].set = list_nth(moves, i);
-		evaluate(run, &array[i], set, power, 0);
-	}
-	for (int round = 1;; round++)
-	{
-		Move	   *best;
-
-		CHECK_FOR_INTERRUPTS();
-		for (;;)
+		if (take_plan(sel, st, lfirst(lc), groups, &ngroups, false, way, &guess))
+			way = &task->ways[++task->nways];
+		if (guess && take_plan(sel, st, lfirst(lc), groups, &ngroups, true, way, &guess))
 		{
-			best = NULL;
-			for (int i = 0; i < n; i++)
-				if (!array[i].out && array[i].key > 0 &&
-					(best == NULL || array[i].key > best->key))
-					best = &array[i];
-			if (best == NULL || best->round == round)
-				break;
-			evaluate(run, best, set, power, round);
+			way->guess = true;
+			task->nways++;
 		}
-		if (best == NULL)
-			break;
-		set = bms_add_members(set, best->set);
-		best->out = true;
-	}
-	pfree(array);
-	return set;
-}
-
-/* Take out what is not worth its price any more, least valuable first. */
-static Bitmapset *
-clean(HoneRun *run, Bitmapset *set)
-{
-	double		now = objective(run, set);
-
-	for (;;)
-	{
-		double		best = now;
-		int			out = -1;
-		int			i = -1;
-
-		CHECK_FOR_INTERRUPTS();
-		while ((i = bms_next_member(set, i)) >= 0)
-		{
-			double		without = objective(run, bms_del_member(bms_copy(set), i));
-
-			if (without <= best)
-			{
-				best = without;
-				out = i;
-			}
-		}
-		if (out < 0)
-			return set;
-		set = bms_del_member(bms_copy(set), out);
-		now = best;
 	}
 }
 
-/*
- * Is it worth asking whether one could stand in for the other? If both begin
- * with the same key, or if the other is among the best of its table.
- */
-static bool
-may_replace(HoneRun *run, Bitmapset *all, HoneCandidate *out, HoneCandidate *in)
+/* The problem of numbers that the pool describes now. */
+static void
+make_selection(HoneRun *run, Selection *sel)
 {
-	int			better = 0;
+	HoneProblem *p = &sel->problem;
+	Bitmapset  *all = NULL;
 	int			i = -1;
 
-	if (in->relid != out->relid)
-		return false;
-	if (strcmp(in->keys[0].sql, out->keys[0].sql) == 0)
-		return true;
+	memset(sel, 0, sizeof(*sel));
+	sel->run = run;
+	for (int s = 0; s < run->nstatements; s++)
+		if (!run->statements[s]->failure && run->statements[s]->weight > 0)
+			all = bms_add_members(all, run->statements[s]->relevant);
+	sel->item_of = palloc((run->ncandidates + 1) * sizeof(int));
+	memset(sel->item_of, -1, (run->ncandidates + 1) * sizeof(int));
+	sel->ids = palloc((bms_num_members(all) + 1) * sizeof(int));
+	p->price = palloc((bms_num_members(all) + 1) * sizeof(double));
+	p->size = palloc((bms_num_members(all) + 1) * sizeof(int64));
 	while ((i = bms_next_member(all, i)) >= 0)
-		better += run->candidates[i]->relid == in->relid &&
-			run->candidates[i]->best_gain > in->best_gain;
-	return better < BEST_OF_TABLE;
+	{
+		HoneCandidate *c = run->candidates[i];
+
+		if (c->rejection || (run->budget >= 0 && c->index->size_bytes > run->budget))
+			continue;
+		sel->item_of[i] = p->nitems;
+		sel->ids[p->nitems] = i;
+		p->price[p->nitems] = keeping_cost(run, c);
+		p->size[p->nitems++] = c->index->size_bytes;
+	}
+	p->budget = run->budget;
+	p->max_items = run->max_indexes;
+	p->tasks = palloc0((run->nstatements + 1) * sizeof(HoneTask));
+	sel->statements = palloc((run->nstatements + 1) * sizeof(HoneStatement *));
+	for (int s = 0; s < run->nstatements; s++)
+	{
+		HoneStatement *st = run->statements[s];
+
+		if (st->failure || st->weight <= 0)
+			continue;
+		sel->statements[p->ntasks] = st;
+		take_statement(sel, st, &p->tasks[p->ntasks++]);
+	}
 }
 
-/* Exchange one for another on the same table, while that gains. */
-static Bitmapset *
-exchange(HoneRun *run, Bitmapset *set, Bitmapset *all)
+static bool *
+as_items(Selection *sel, Bitmapset *set)
 {
-	double		now = objective(run, set);
-	bool		changed = true;
+	bool	   *in = palloc0(sel->problem.nitems + 1);
+	int			i = -1;
 
-	for (int round = 0; changed && round < 3; round++)
-	{
-		int			out = -1;
+	while ((i = bms_next_member(set, i)) >= 0)
+		if (sel->item_of[i] >= 0)
+			in[sel->item_of[i]] = true;
+	return in;
+}
 
-		changed = false;
-		while ((out = bms_next_member(set, out)) >= 0)
-		{
-			Bitmapset  *rest = bms_del_member(bms_copy(set), out);
-			int			in = -1;
-			int			best_in = -1;
-			double		best = now;
+static Bitmapset *
+as_set(Selection *sel, const bool *in)
+{
+	Bitmapset  *set = NULL;
 
-			CHECK_FOR_INTERRUPTS();
-			while ((in = bms_next_member(all, in)) >= 0)
-			{
-				Bitmapset  *tried;
-				double		cost;
-
-				if (bms_is_member(in, set) ||
-					!may_replace(run, all, run->candidates[out], run->candidates[in]))
-					continue;
-				tried = bms_add_member(bms_copy(rest), in);
-				if (!fits(run, tried))
-					continue;
-				cost = objective(run, tried);
-				if (cost < best)
-				{
-					best = cost;
-					best_in = in;
-				}
-			}
-			if (best_in >= 0)
-			{
-				set = bms_add_member(rest, best_in);
-				now = best;
-				changed = true;
-			}
-		}
-	}
+	for (int i = 0; i < sel->problem.nitems; i++)
+		if (in[i])
+			set = bms_add_member(set, sel->ids[i]);
 	return set;
 }
 
-/* Do two candidates hold the same, in another order of keys? */
+/*
+ * The measure of what an index must gain: what the workload would cost if all
+ * indexes were there. Not what could be saved, because one statement that an
+ * index makes a thousand times cheaper would hide all others; and not less than
+ * a small part of the whole, because a thousandth of almost nothing is nothing.
+ */
+static double
+yardstick(HoneRun *run)
+{
+	double		least = 0;
+	double		total = 0;
+
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		HoneStatement *st = run->statements[i];
+		double		best;
+
+		if (st->failure)
+			continue;
+		best = hone_advise_pool_price(run, st, st->relevant, NULL, NULL);
+		least += st->weight * (best < 0 ? st->base_cost : Min(best, st->base_cost));
+		total += st->weight * st->base_cost;
+	}
+	return Max(least, YARDSTICK * total);
+}
+
+/* Members of the set on tables of the statement. */
+static Bitmapset *
+on_its_tables(HoneRun *run, HoneStatement *st, Bitmapset *set)
+{
+	Bitmapset  *mine = NULL;
+	int			i = -1;
+
+	while ((i = bms_next_member(set, i)) >= 0)
+		if (list_member_oid(st->relids, run->candidates[i]->relid))
+			mine = bms_add_member(mine, i);
+	return mine;
+}
+
+/* What the planner says of a whole set. */
+typedef struct Verdict
+{
+	double		objective;		/* with the prices of the indexes */
+	Bitmapset  *used;
+	bool		news;			/* the pool learned of better plans */
+	int			culprit;		/* makes a statement too dear; -1: none */
+} Verdict;
+
+/* Of the candidates in a plan that is too dear, the one that brings least. */
+static void
+blame(HoneRun *run, HoneStatement *st, double *worst_ratio, Verdict *verdict)
+{
+	double		ratio = st->final->planner_cost / st->base_cost;
+	int			i = -1;
+
+	if (st->weight <= 0 || ratio <= *worst_ratio || bms_is_empty(st->final->used))
+		return;
+	*worst_ratio = ratio;
+	verdict->culprit = -1;
+	while ((i = bms_next_member(st->final->used, i)) >= 0)
+		if (verdict->culprit < 0 || run->candidates[i]->best_gain <
+			run->candidates[verdict->culprit]->best_gain)
+			verdict->culprit = i;
+}
+
+/* Ask the planner about every touched statement under the whole set. */
+static Verdict
+verify(HoneRun *run, Bitmapset *set)
+{
+	Verdict		verdict = {0};
+	double		worst_ratio = MAX_REGRESSION;
+	int			i = -1;
+
+	verdict.culprit = -1;
+	while ((i = bms_next_member(set, i)) >= 0)
+		verdict.objective += keeping_cost(run, run->candidates[i]);
+	for (int s = 0; s < run->nstatements; s++)
+	{
+		HoneStatement *st = run->statements[s];
+		Bitmapset  *mine;
+		double		expected;
+
+		st->final = NULL;
+		if (st->failure)
+			continue;
+		mine = on_its_tables(run, st, set);
+		if (bms_is_empty(mine))
+		{
+			verdict.objective += st->weight * st->base_cost;
+			continue;
+		}
+		expected = hone_advise_pool_price(run, st, bms_intersect(mine, st->relevant), NULL, NULL);
+		st->final = hone_advise_final_price(run, st, mine, NIL, &st->final_plan);
+		if (st->final == NULL)
+			continue;
+		elog(DEBUG1, "pg_hone: statement %d: expected %.2f, planned %.2f of %.2f",
+			 st->id, expected, st->final->planner_cost, st->base_cost);
+		verdict.objective += st->weight * st->final->cost;
+		verdict.used = bms_add_members(verdict.used, st->final->used);
+		verdict.news |= st->final->planner_cost < expected * (1 - NEWS);
+		blame(run, st, &worst_ratio, &verdict);
+	}
+	return verdict;
+}
+
+/* Do two candidates have the same keys, in whatever order? */
 static bool
-is_permutation(const HoneCandidate *a, const HoneCandidate *b)
+has_same_keys(const HoneCandidate *a, const HoneCandidate *b)
 {
 	if (a->relid != b->relid || a->amoid != b->amoid || a->nkeys != b->nkeys ||
-		a->nincluded != b->nincluded ||
-		memcmp(a->included, b->included, a->nincluded * sizeof(AttrNumber)) != 0 ||
 		(a->predicate == NULL) != (b->predicate == NULL) ||
 		(a->predicate && strcmp(a->predicate->sql, b->predicate->sql) != 0))
 		return false;
@@ -301,6 +378,15 @@ is_permutation(const HoneCandidate *a, const HoneCandidate *b)
 			return false;
 	}
 	return true;
+}
+
+/* Do two candidates hold the same, in another order of keys? */
+static bool
+is_permutation(const HoneCandidate *a, const HoneCandidate *b)
+{
+	return a->nincluded == b->nincluded &&
+		memcmp(a->included, b->included, a->nincluded * sizeof(AttrNumber)) == 0 &&
+		has_same_keys(a, b);
 }
 
 /* Would some statement's work be bounded by its LIMIT with b, but not with a? */
@@ -333,121 +419,14 @@ is_plainer(HoneRun *run, HoneCandidate *a, HoneCandidate *b)
 		a->index->size_bytes < 0.8 * b->index->size_bytes && !loses_bound(run, a, b);
 }
 
-/* Exchange for plainer ones as long as less is lost than an index must gain. */
-static Bitmapset *
-settle(HoneRun *run, Bitmapset *set, Bitmapset *all)
-{
-	double		limit = objective(run, set) + PRICE_PER_INDEX * run->improvable;
-	int			i = -1;
-
-	while ((i = bms_next_member(set, i)) >= 0)
-	{
-		int			best = -1;
-		int			k = -1;
-
-		while ((k = bms_next_member(all, k)) >= 0)
-		{
-			Bitmapset  *tried;
-
-			if (bms_is_member(k, set) ||
-				!is_plainer(run, run->candidates[k], run->candidates[best < 0 ? i : best]))
-				continue;
-			tried = bms_add_member(bms_del_member(bms_copy(set), i), k);
-			if (fits(run, tried) && objective(run, tried) <= limit)
-				best = k;
-		}
-		if (best >= 0)
-			set = bms_add_member(bms_del_member(bms_copy(set), i), best);
-	}
-	return set;
-}
-
-/* Ask the planner about every touched statement under the whole set. */
-static bool
-verify(HoneRun *run, Bitmapset **set)
-{
-	Bitmapset  *used = NULL;
-	int			worst = -1;
-	double		worst_ratio = MAX_REGRESSION;
-	int			i;
-
-	for (int s = 0; s < run->nstatements; s++)
-	{
-		HoneStatement *st = run->statements[s];
-		Bitmapset  *mine = NULL;
-
-		st->final = NULL;
-		if (st->failure)
-			continue;
-		for (i = -1; (i = bms_next_member(*set, i)) >= 0;)
-			if (list_member_oid(st->relids, run->candidates[i]->relid))
-				mine = bms_add_member(mine, i);
-		if (bms_is_empty(mine))
-			continue;
-		st->final = hone_advise_final_price(run, st, mine, NIL, &st->final_plan);
-		if (st->final == NULL)
-			continue;
-		used = bms_add_members(used, st->final->used);
-		if (st->weight > 0 && st->final->planner_cost > worst_ratio * st->base_cost)
-			for (i = -1; (i = bms_next_member(st->final->used, i)) >= 0;)
-				if (worst < 0 || run->candidates[i]->best_gain < run->candidates[worst]->best_gain)
-				{
-					worst = i;
-					worst_ratio = st->final->planner_cost / st->base_cost;
-				}
-	}
-	if (worst >= 0)
-	{
-		run->candidates[worst]->rejection = "it makes a statement dearer by more than 10 %";
-		*set = bms_del_member(bms_copy(*set), worst);
-		return false;
-	}
-	if (!bms_is_subset(*set, used))
-	{
-		*set = bms_intersect(*set, used);
-		return false;
-	}
-	return true;
-}
-
 /*
- * What could be saved if indexes cost nothing: the measure of what an index must
- * gain. Not less than a tenth of the workload's cost, because what is left when
- * the large gains are taken would otherwise seem large again, run after run;
- * and not the whole of it, because one statement that no index helps would
- * hide the others.
- */
-static double
-improvable(HoneRun *run)
-{
-	double		saved = 0;
-	double		total = 0;
-
-	for (int i = 0; i < run->nstatements; i++)
-	{
-		HoneStatement *st = run->statements[i];
-		double		best = st->base_cost;
-		ListCell   *lc;
-
-		if (st->failure)
-			continue;
-		foreach(lc, st->prices)
-			best = Min(best, ((HonePrice *) lfirst(lc))->cost);
-		saved += st->weight * (st->base_cost - best);
-		total += st->weight * st->base_cost;
-	}
-	return Max(saved, 0.1 * total);
-}
-
-/*
- * Does an index save next to nothing each time: less than two pages, and less
- * than half of what the statement costs without it? Such as one beside the
- * primary key that only spares the visit to the table.
+ * Does one set save next to nothing each time against another: less than two
+ * pages, and less than half of what the statements cost without it? Such as an
+ * index beside the primary key that only spares the visit to the table.
  */
 static bool
-is_petty(HoneRun *run, Bitmapset *set, int i)
+saves_a_trifle(HoneRun *run, Bitmapset *set, Bitmapset *other)
 {
-	Bitmapset  *rest = bms_del_member(bms_copy(set), i);
 	double		saved = 0;
 	double		before = 0;
 	double		calls = 0;
@@ -458,10 +437,10 @@ is_petty(HoneRun *run, Bitmapset *set, int i)
 		HonePrice  *with;
 		HonePrice  *without;
 
-		if (st->failure || st->weight <= 0 || !bms_is_member(i, st->relevant))
+		if (st->failure || st->weight <= 0)
 			continue;
 		with = hone_advise_price(run, st, set);
-		without = hone_advise_price(run, st, rest);
+		without = hone_advise_price(run, st, other);
 		if (with == NULL || without == NULL || with->cost >= without->cost)
 			continue;
 		saved += st->calls * (without->cost - with->cost);
@@ -471,60 +450,135 @@ is_petty(HoneRun *run, Bitmapset *set, int i)
 	return calls > 0 && saved < 2 * random_page_cost * calls && saved < 0.5 * before;
 }
 
-static bool
-drop_petty(HoneRun *run, Bitmapset **set)
+/*
+ * Exchange for plainer ones, as long as less is lost in all than an index must
+ * gain; or next to nothing each time, where the keys are the same.
+ */
+static Bitmapset *
+settle(HoneRun *run, Selection *sel, Bitmapset *set)
 {
+	const HoneProblem *p = &sel->problem;
+	double		limit = hone_solve_cost(p, as_items(sel, set)) +
+		PRICE_PER_INDEX * run->improvable;
 	int			i = -1;
 
-	while ((i = bms_next_member(*set, i)) >= 0)
+	while ((i = bms_next_member(set, i)) >= 0)
 	{
-		if (!is_petty(run, *set, i))
-			continue;
-		run->candidates[i]->rejection = "it would save less than two pages a call";
-		*set = bms_del_member(bms_copy(*set), i);
-		return true;
+		int			best = -1;
+
+		for (int k = 0; k < p->nitems; k++)
+		{
+			int			id = sel->ids[k];
+			Bitmapset  *tried;
+
+			if (bms_is_member(id, set) ||
+				!is_plainer(run, run->candidates[id], run->candidates[best < 0 ? i : best]))
+				continue;
+			CHECK_FOR_INTERRUPTS();
+			tried = bms_add_member(bms_del_member(bms_copy(set), i), id);
+			if (run->budget >= 0 && size_of(run, tried) > run->budget)
+				continue;
+			if (hone_solve_cost(p, as_items(sel, tried)) <= limit ||
+				(has_same_keys(run->candidates[i], run->candidates[id]) &&
+				 saves_a_trifle(run, set, tried)))
+				best = id;
+		}
+		if (best >= 0)
+			set = bms_add_member(bms_del_member(bms_copy(set), i), best);
 	}
-	return false;
+	return set;
+}
+
+/* Take out what no plan uses, what hurts, and what is not worth a word. */
+static Bitmapset *
+confirm(HoneRun *run, Bitmapset *set, double *objective)
+{
+	for (;;)
+	{
+		Verdict		verdict = verify(run, set);
+		int			petty = -1;
+		int			i = -1;
+
+		CHECK_FOR_INTERRUPTS();
+		*objective = verdict.objective;
+		if (verdict.culprit >= 0)
+		{
+			run->candidates[verdict.culprit]->rejection =
+				"it makes a statement dearer by more than 10 %";
+			set = bms_del_member(bms_copy(set), verdict.culprit);
+			continue;
+		}
+		if (!bms_is_subset(set, verdict.used))
+		{
+			set = bms_intersect(set, verdict.used);
+			continue;
+		}
+		while (petty < 0 && (i = bms_next_member(set, i)) >= 0)
+			if (saves_a_trifle(run, set, bms_del_member(bms_copy(set), i)))
+				petty = i;
+		if (petty < 0)
+			return set;
+		run->candidates[petty]->rejection = "it would save less than two pages a call";
+		set = bms_del_member(bms_copy(set), petty);
+	}
+}
+
+/* Solve, ask the planner, and solve again with what it taught. */
+static Bitmapset *
+solve_and_learn(HoneRun *run, Selection *sel)
+{
+	Bitmapset  *best = NULL;
+	Bitmapset  *last = NULL;
+	double		best_objective = get_float8_infinity();
+
+	for (int round = 0; round < ROUNDS; round++)
+	{
+		HoneSolution solution;
+		Bitmapset  *set;
+		Verdict		verdict;
+
+		make_selection(run, sel);
+		hone_solve(&sel->problem, as_items(sel, best), SOLVE_MS, &solution);
+		run->priced += solution.evaluations;
+		run->lower_bound = solution.bound;
+		run->objective = solution.cost;
+		set = as_set(sel, solution.in);
+		elog(DEBUG1, "pg_hone: round %d: %d items, %d tasks, %d chosen, objective %.2f, bound %.2f",
+			 round, sel->problem.nitems, sel->problem.ntasks, bms_num_members(set),
+			 solution.cost, solution.bound);
+		if (round > 0 && bms_equal(set, last))
+			break;
+		last = set;
+		verdict = verify(run, set);
+		if (verdict.objective < best_objective && verdict.culprit < 0)
+		{
+			best = set;
+			best_objective = verdict.objective;
+		}
+		if (verdict.culprit >= 0)
+			run->candidates[verdict.culprit]->rejection =
+				"it makes a statement dearer by more than 10 %";
+		else if (!verdict.news)
+			break;
+		if (hone_advise_is_spent(run))
+			break;
+	}
+	return best;
 }
 
 /* Fill in run->chosen and each touched statement's final price. */
 void
-hone_advise_search(HoneRun *run, List *moves)
+hone_advise_search(HoneRun *run)
 {
-	static const double powers[] = {1.0, 0.5, 0.0};
 	MemoryContext old = MemoryContextSwitchTo(run->memory);
-	Bitmapset  *best = NULL;
-	Bitmapset  *all = NULL;
-	double		best_cost = objective(run, NULL);	/* no index yet: no price */
-	ListCell   *lc;
+	Selection	sel;
+	Bitmapset  *best;
+	double		objective;
 
-	run->improvable = improvable(run);
-	foreach(lc, moves)
-		all = bms_add_members(all, lfirst(lc));
-	for (int i = 0; i < (int) lengthof(powers); i++)
-	{
-		Bitmapset  *set = clean(run, greedy(run, moves, NULL, powers[i]));
-		double		cost = objective(run, set);
-
-		if (cost < best_cost)
-		{
-			best = set;
-			best_cost = cost;
-		}
-	}
-	for (int round = 0; round < 3; round++)
-	{
-		Bitmapset  *set = clean(run, greedy(run, moves, exchange(run, best, all), 0.5));
-		double		cost = objective(run, set);
-
-		if (!(cost < best_cost))
-			break;
-		best = set;
-		best_cost = cost;
-	}
-	best = settle(run, best, all);
-	while (!verify(run, &best) || drop_petty(run, &best))
-		CHECK_FOR_INTERRUPTS();
-	run->chosen = best;
+	run->improvable = yardstick(run);
+	best = solve_and_learn(run, &sel);
+	make_selection(run, &sel);
+	best = settle(run, &sel, best);
+	run->chosen = confirm(run, best, &objective);
 	MemoryContextSwitchTo(old);
 }

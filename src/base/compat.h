@@ -411,4 +411,51 @@ hone_ec_members(const EquivalenceClass *ec, Index relid)
 	return ec->ec_members;
 }
 
+/* The core's first guess of a merge join's cost, for a join that exists. */
+static inline void
+hone_initial_cost_mergejoin(PlannerInfo *root, JoinCostWorkspace *workspace,
+							const MergePath *join, JoinPathExtraData *extra)
+{
+	const JoinPath *j = &join->jpath;
+
+#if PG_VERSION_NUM >= 180000
+	initial_cost_mergejoin(root, workspace, j->jointype, join->path_mergeclauses,
+						   j->outerjoinpath, j->innerjoinpath, join->outersortkeys,
+						   join->innersortkeys, join->outer_presorted_keys, extra);
+#else
+	initial_cost_mergejoin(root, workspace, j->jointype, join->path_mergeclauses,
+						   j->outerjoinpath, j->innerjoinpath, join->outersortkeys,
+						   join->innersortkeys, extra);
+#endif
+}
+
+/* The cost of an incremental sort if its input had this cost. */
+static inline void
+hone_cost_incremental_sort(Path *path, PlannerInfo *root, const IncrementalSortPath *sort,
+						   Cost startup, Cost total)
+{
+	const Path *sub = sort->spath.subpath;
+
+#if PG_VERSION_NUM >= 180000
+	cost_incremental_sort(path, root, sort->spath.path.pathkeys, sort->nPresortedCols,
+						  sub->disabled_nodes, startup, total, sub->rows,
+						  sub->pathtarget->width, 0.0, work_mem, -1.0);
+#else
+	cost_incremental_sort(path, root, sort->spath.path.pathkeys, sort->nPresortedCols,
+						  startup, total, sub->rows, sub->pathtarget->width, 0.0,
+						  work_mem, -1.0);
+#endif
+}
+
+/* INTERSECT and EXCEPT read one path, made of both sides, before 18. */
+static inline List *
+hone_setop_inputs(const SetOpPath *path)
+{
+#if PG_VERSION_NUM >= 180000
+	return list_make2(path->leftpath, path->rightpath);
+#else
+	return list_make1(path->subpath);
+#endif
+}
+
 #endif							/* HONE_COMPAT_H */

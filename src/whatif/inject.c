@@ -20,6 +20,7 @@
 #include "utils/lsyscache.h"
 
 #include "whatif/details.h"
+#include "whatif/learning.h"
 
 static Expr *
 column_of(Oid relid, Index varno, int attno)
@@ -178,6 +179,29 @@ hone_whatif_inject(Oid relid, RelOptInfo *rel, List *create)
 				rel->indexlist = lcons(make_info(rel, index, place), rel->indexlist);
 		}
 	}
+}
+
+/* The same for those of the list, without the plan seeing them. */
+List *
+hone_whatif_imagine(Oid relid, RelOptInfo *rel, List *indexes)
+{
+	List	   *infos = NIL;
+	ListCell   *lc;
+	ListCell   *place_cell;
+
+	foreach(lc, indexes)
+	{
+		HoneIndex  *index = lfirst(lc);
+
+		foreach(place_cell, index->details->places)
+		{
+			HoneIndexPlace *place = lfirst(place_cell);
+
+			if (place->relid == relid)
+				infos = lappend(infos, make_info(rel, index, place));
+		}
+	}
+	return infos;
 }
 
 /* Take away what the configuration hides. */

@@ -26,6 +26,7 @@
 #include "utils/selfuncs.h"
 
 #include "whatif/details.h"
+#include "whatif/learning.h"
 #include "whatif/whatif.h"
 
 /* A what-if question asked by a function folded in a what-if question, ... */
@@ -77,6 +78,12 @@ static const HoneConfiguration *
 current_configuration(void)
 {
 	return nested > 0 ? in_effect[nested - 1].configuration : NULL;
+}
+
+bool
+hone_whatif_is_outermost(void)
+{
+	return current_configuration() != NULL && in_effect[nested - 1].planner_depth == 1;
 }
 
 static HoneIndex *

@@ -1,0 +1,61 @@
+/*
+ * solving.h
+ *	  What solve.c and bound.c share; nobody else includes it.
+ */
+#ifndef HONE_ADVISE_SOLVING_H
+#define HONE_ADVISE_SOLVING_H
+
+#include "portability/instr_time.h"
+
+#include "advise/solve.h"
+
+/* Items to be added together. */
+typedef struct HoneMove
+{
+	int			n;
+	int		   *items;
+	double		gain;			/* as last evaluated */
+	double		key;
+	int			round;			/* in which it was evaluated */
+} HoneMove;
+
+typedef struct HoneSolver
+{
+	const HoneProblem *p;
+	instr_time	started;
+	double		time_limit_ms;
+
+	/* the set under work */
+	bool	   *in;
+	double	   *task_cost;		/* weighted */
+	double		cost;
+	int64		bytes;
+	int			count;
+
+	bool	   *best;
+	double		best_cost;
+	bool	   *banned;
+	double		bound;			/* proven: no set costs less */
+
+	int			nmoves;
+	HoneMove   *moves;
+	int			round;
+	int		   *first_task;		/* of each item, in tasks_of */
+	int		   *tasks_of;
+	int			stamp;
+	int		   *stamps;
+	int		   *touched;
+	int64		evaluations;
+} HoneSolver;
+
+/* solve.c */
+extern void hone_solver_set(HoneSolver *s, const bool *in);
+extern void hone_solver_fill(HoneSolver *s, double power);
+extern void hone_solver_clean(HoneSolver *s);
+extern bool hone_solver_keep(HoneSolver *s);
+extern void hone_solver_improve(HoneSolver *s);
+
+/* bound.c */
+extern void hone_solver_bound(HoneSolver *s);
+
+#endif							/* HONE_ADVISE_SOLVING_H */
