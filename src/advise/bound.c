@@ -17,6 +17,11 @@
  * best set known. What the relaxation would choose is rounded from time to
  * time, and may be a better set than the search has found.
  *
+ * Where that leaves a gap, branch and bound halves the problem on one item that
+ * the relaxation is of two minds about: with it (its price is paid, its bytes are
+ * taken, using it is free) and without. The least bound of the open halves is
+ * the proof. Best bound first, until the gap is closed or time is up.
+ *
  * A plan that is a guess counts for at least twice its cost (hone_distrust), so
  * twice its cost bounds it from below.
  *
@@ -36,11 +41,32 @@
 #define MAX_ROUNDS 600
 #define ROUND_EVERY 25			/* rounds between two roundings */
 #define PATIENCE 10				/* rounds without progress before smaller steps */
-#define CLOSE_ENOUGH 1e-4
+#define CLOSE_ENOUGH 1e-3
+#define PART_ROUNDS 40			/* subgradient steps of a half */
+#define MAX_PARTS 2000
+#define PART_BYTES (64 * 1024 * 1024)	/* of the prices kept for them */
+
+#define IN 1
+#define OUT 2
+
+/* A part of the problem: some items are decided. */
+typedef struct Part
+{
+	double		bound;
+	int			depth;
+	int		   *items;			/* decided, of the path from the root */
+	char	   *decisions;
+	double	   *pi;
+	int			branch_on;		/* -1: nothing is left to decide */
+} Part;
 
 typedef struct Relaxed
 {
 	HoneSolver *s;
+	char	   *decided;		/* of each item: 0, IN or OUT */
+	double		forced_price;	/* of the items that are in */
+	double		forced_bytes;
+	int			forced_count;
 	int			nslots;
 	int		   *item_of;		/* of each slot */
 	double	   *pi;
@@ -124,11 +150,22 @@ number_slots(Relaxed *r)
 	return most;
 }
 
+/* What does not fit any more beside the items that are in counts as out. */
 static bool
-has_banned(const HoneSolver *s, const int *items, int n)
+is_out(const Relaxed *r, int item)
+{
+	const HoneProblem *p = r->s->p;
+
+	return r->s->banned[item] ||
+		(r->decided[item] != IN && p->budget >= 0 &&
+		 p->size[item] > p->budget - r->forced_bytes);
+}
+
+static bool
+has_out(const Relaxed *r, const int *items, int n)
 {
 	for (int i = 0; i < n; i++)
-		if (s->banned[items[i]])
+		if (is_out(r, items[i]))
 			return true;
 	return false;
 }
@@ -140,7 +177,7 @@ relaxed_way(Relaxed *r, const HoneWay *way, double weight, double limit)
 	double		factor = weight * (way->guess ? 2 : 1);
 	double		cost = factor * way->rest;
 
-	if (has_banned(r->s, way->fixed, way->nfixed))
+	if (has_out(r, way->fixed, way->nfixed))
 		return get_float8_infinity();
 	for (int i = 0; i < way->nfixed; i++)
 		cost += r->pi[way->fixed_slots[i]];
@@ -154,7 +191,7 @@ relaxed_way(Relaxed *r, const HoneWay *way, double weight, double limit)
 			const HoneChoice *choice = &leaf->choices[k];
 			double		value = factor * choice->value;
 
-			if (has_banned(r->s, choice->items, choice->nitems))
+			if (has_out(r, choice->items, choice->nitems))
 				continue;
 			for (int j = 0; j < choice->nitems; j++)
 				value += r->pi[choice->slots[j]];
@@ -249,26 +286,25 @@ relaxed_items(Relaxed *r)
 	const HoneProblem *p = r->s->p;
 	double		sum = 0;
 	double		counted = 0;
-	double		room = p->budget;
+	double		room = p->budget - r->forced_bytes;
 	int			n = 0;
 
 	for (int i = 0; i < p->nitems; i++)
 	{
 		r->reduced[i] = p->price[i];
-		r->x[i] = 0;
+		r->x[i] = r->decided[i] == IN ? 1 : 0;
 	}
 	for (int k = 0; k < r->nslots; k++)
 		r->reduced[r->item_of[k]] -= r->pi[k];
 	for (int i = 0; i < p->nitems; i++)
-		if (r->reduced[i] < 0 && !r->s->banned[i] &&
-			(p->budget < 0 || p->size[i] <= p->budget))
+		if (r->reduced[i] < 0 && r->decided[i] == 0 && !is_out(r, i))
 			r->order[n++] = i;
 	sorting = r;
 	if (p->max_items >= 0)
 	{
 		/* the larger of two bounds: of the number, and of the bytes */
 		qsort(r->order, n, sizeof(int), by_reduced);
-		for (int i = 0; i < n && i < p->max_items; i++)
+		for (int i = 0; i < n && i < p->max_items - r->forced_count; i++)
 			counted += r->reduced[r->order[i]];
 	}
 	qsort(r->order, n, sizeof(int), by_density);
@@ -284,7 +320,7 @@ relaxed_items(Relaxed *r)
 		if (part < 1)
 			break;
 	}
-	return p->max_items >= 0 ? Max(sum, counted) : sum;
+	return r->forced_price + (p->max_items >= 0 ? Max(sum, counted) : sum);
 }
 
 static double
@@ -446,11 +482,16 @@ round_up(Relaxed *r)
 {
 	HoneSolver *s = r->s;
 	bool	   *in = palloc0(s->p->nitems + 1);
-	double		room = s->p->budget;
-	int			count = 0;
+	double		room = s->p->budget - r->forced_bytes;
+	int			count = r->forced_count;
 
 	for (int i = 0; i < s->p->nitems; i++)
 	{
+		if (r->decided[i] == IN)
+		{
+			in[i] = true;
+			continue;
+		}
 		if (r->x[i] < 0.999 || (s->p->max_items >= 0 && count >= s->p->max_items) ||
 			(s->p->budget >= 0 && s->p->size[i] > room))
 			continue;
@@ -480,14 +521,16 @@ time_is_up(HoneSolver *s)
 	return INSTR_TIME_GET_MILLISEC(now) >= s->time_limit_ms;
 }
 
+/* Better prices, step by step, from those that r->pi has. */
 static void
-climb(Relaxed *r)
+climb(Relaxed *r, int rounds)
 {
 	HoneSolver *s = r->s;
 	double		theta = 0.5;
 	int			stalled = 0;
 
-	for (int round = 0; round < MAX_ROUNDS && !time_is_up(s); round++)
+	memset(r->direction, 0, r->nslots * sizeof(double));
+	for (int round = 0; round < rounds && !time_is_up(s); round++)
 	{
 		double		before = r->best;
 		double		bound = relax(r);
@@ -514,7 +557,7 @@ climb(Relaxed *r)
 			double		d = (r->used[k] ? 1 : 0) - r->x[r->item_of[k]];
 
 			/* a price that is zero and should fall does not count */
-			if (d < 0 && r->pi[k] <= 0)
+			if ((d < 0 && r->pi[k] <= 0) || r->decided[r->item_of[k]])
 				d = 0;
 			r->direction[k] = 0.5 * r->direction[k] + 0.5 * d;
 			norm += r->direction[k] * r->direction[k];
@@ -527,6 +570,188 @@ climb(Relaxed *r)
 	}
 }
 
+/* Decide an item, and pay for it. */
+static void
+decide(Relaxed *r, int item, int decision)
+{
+	const HoneProblem *p = r->s->p;
+
+	r->decided[item] = decision;
+	if (decision == OUT)
+	{
+		r->s->banned[item] = true;
+		return;
+	}
+	r->forced_price += p->price[item];
+	r->forced_bytes += p->size[item];
+	r->forced_count++;
+}
+
+/* Back to the whole problem, then to the part. */
+static void
+enter(Relaxed *r, const Part *part)
+{
+	const HoneProblem *p = r->s->p;
+
+	for (int i = 0; i < p->nitems; i++)
+		if (r->decided[i])
+		{
+			r->decided[i] = 0;
+			r->s->banned[i] = p->banned && p->banned[i];
+		}
+	r->forced_price = 0;
+	r->forced_bytes = 0;
+	r->forced_count = 0;
+	r->best = -get_float8_infinity();
+	if (part == NULL)
+		return;
+	for (int i = 0; i < part->depth; i++)
+		decide(r, part->items[i], part->decisions[i]);
+	memcpy(r->pi, part->pi, r->nslots * sizeof(double));
+	for (int k = 0; k < r->nslots; k++)
+		if (r->decided[r->item_of[k]])
+			r->pi[k] = 0;
+}
+
+/*
+ * The item that tasks and knapsack disagree about most, in money: the one used
+ * but not (wholly) chosen, or chosen but not used.
+ */
+static int
+disputed(Relaxed *r)
+{
+	const HoneProblem *p = r->s->p;
+	double	   *dispute = palloc0((p->nitems + 1) * sizeof(double));
+	double		most = 0;
+	int			item = -1;
+
+	memcpy(r->pi, r->best_pi, r->nslots * sizeof(double));
+	(void) relax(r);
+	for (int k = 0; k < r->nslots; k++)
+		dispute[r->item_of[k]] += r->pi[k] * fabs((r->used[k] ? 1 : 0) - r->x[r->item_of[k]]);
+	for (int i = 0; i < p->nitems; i++)
+	{
+		double		d = dispute[i] + 1e-9 * p->price[i] * (r->x[i] > 0 && r->x[i] < 1);
+
+		if (r->decided[i] == 0 && !is_out(r, i) && d > most)
+		{
+			most = d;
+			item = i;
+		}
+	}
+	pfree(dispute);
+	return item;
+}
+
+static Part *
+make_part(const Part *parent, int item, int decision)
+{
+	Part	   *part = palloc0(sizeof(Part));
+
+	part->depth = parent ? parent->depth + 1 : 0;
+	part->items = palloc((part->depth + 1) * sizeof(int));
+	part->decisions = palloc(part->depth + 1);
+	if (parent)
+	{
+		memcpy(part->items, parent->items, parent->depth * sizeof(int));
+		memcpy(part->decisions, parent->decisions, parent->depth);
+		part->items[parent->depth] = item;
+		part->decisions[parent->depth] = decision;
+		part->pi = parent->pi;
+	}
+	return part;
+}
+
+/* Bound a part, and choose what to branch on. */
+static void
+bound_part(Relaxed *r, Part *part, double least)
+{
+	const HoneProblem *p = r->s->p;
+
+	enter(r, part);
+	if ((p->budget >= 0 && r->forced_bytes > p->budget) ||
+		(p->max_items >= 0 && r->forced_count > p->max_items))
+	{
+		part->bound = get_float8_infinity();
+		return;
+	}
+	(void) relax(r);
+	climb(r, PART_ROUNDS);
+	part->bound = Max(r->best, least);
+	part->pi = palloc(r->nslots * sizeof(double) + sizeof(double));
+	memcpy(part->pi, r->best_pi, r->nslots * sizeof(double));
+	part->branch_on = disputed(r);
+}
+
+static bool
+is_closed(const HoneSolver *s, double bound)
+{
+	return s->best_cost - bound <= CLOSE_ENOUGH * fabs(s->best_cost);
+}
+
+static void
+free_part(Part *part, const Part *keep)
+{
+	if (part->pi && (keep == NULL || part->pi != keep->pi))
+		pfree(part->pi);
+	pfree(part->items);
+	pfree(part->decisions);
+	pfree(part);
+}
+
+/* Best bound first; returns the proven bound of the whole. */
+static double
+branch(Relaxed *r, double root_bound)
+{
+	HoneSolver *s = r->s;
+	int			most = Min(MAX_PARTS, (int) (PART_BYTES / (r->nslots * sizeof(double) + 64)));
+	Part	  **open = palloc((most + 2) * sizeof(Part *));
+	int			nopen = 0;
+	double		settled = get_float8_infinity();	/* least bound of parts given up */
+	Part	   *root = make_part(NULL, 0, 0);
+
+	root->bound = root_bound;
+	root->pi = palloc(r->nslots * sizeof(double) + sizeof(double));
+	memcpy(root->pi, r->best_pi, r->nslots * sizeof(double));
+	root->branch_on = disputed(r);
+	open[nopen++] = root;
+	while (nopen > 0)
+	{
+		int			best = 0;
+		Part	   *part;
+
+		for (int i = 1; i < nopen; i++)
+			if (open[i]->bound < open[best]->bound)
+				best = i;
+		part = open[best];
+		if (is_closed(s, Min(part->bound, settled)) || time_is_up(s) || nopen >= most)
+			break;
+		open[best] = open[--nopen];
+		if (part->branch_on < 0)
+		{
+			settled = Min(settled, part->bound);
+			free_part(part, NULL);
+			continue;
+		}
+		for (int decision = IN; decision <= OUT; decision++)
+		{
+			Part	   *half = make_part(part, part->branch_on, decision);
+
+			bound_part(r, half, part->bound);
+			if (is_closed(s, half->bound))
+				free_part(half, part);
+			else
+				open[nopen++] = half;
+		}
+		free_part(part, NULL);
+	}
+	for (int i = 0; i < nopen; i++)
+		settled = Min(settled, open[i]->bound);
+	enter(r, NULL);
+	/* parts that were closed are no better than this */
+	return Min(settled, s->best_cost * (1 - CLOSE_ENOUGH));
+}
+
 /* Fill in s->bound; may improve s->best on the way. */
 void
 hone_solver_bound(HoneSolver *s)
@@ -536,6 +761,7 @@ hone_solver_bound(HoneSolver *s)
 
 	r.s = s;
 	most = number_slots(&r);
+	r.decided = palloc0(s->p->nitems + 1);
 	r.pi = palloc0((r.nslots + 1) * sizeof(double));
 	r.best_pi = palloc0((r.nslots + 1) * sizeof(double));
 	r.direction = palloc0((r.nslots + 1) * sizeof(double));
@@ -548,6 +774,8 @@ hone_solver_bound(HoneSolver *s)
 	r.best = -get_float8_infinity();
 	(void) relax(&r);
 	find_start(&r);
-	climb(&r);
+	climb(&r, MAX_ROUNDS);
 	s->bound = r.best;
+	if (!is_closed(s, s->bound))
+		s->bound = branch(&r, s->bound);
 }
