@@ -10,7 +10,8 @@
  *	3. variants (INCLUDE, partial) of those that some plan profits from, and the
  *	   candidates of other statements on the same tables;
  *	4. with all, then again and again without the most valuable one of the last
- *	   plan, then with those of one table only: plans of different shapes, since
+ *	   plan, the same with those that have only keys, then with those of one table only,
+ *	   and with a random one of each table: plans of different shapes, since
  *	   the price of a set is the least over the shapes that are known.
  *
  * A statement whose plans cannot be taken apart is asked with each candidate
@@ -18,7 +19,9 @@
  */
 #include "postgres.h"
 
+#include "common/pg_prng.h"
 #include "miscadmin.h"
+#include "utils/float.h"
 #include "utils/memutils.h"
 
 #include "advise/internal.h"
@@ -29,6 +32,12 @@
 #define VARIANTS_OF 24			/* best candidates that get variants */
 #define JOIN_VARIANTS 16		/* join columns that get variants */
 #define DIVERSIFY 6				/* plans without the best of the last */
+#define DIVERSIFY_PLAIN 3		/* of those without INCLUDE */
+#define HEAVY 0.02				/* of the workload's cost */
+#define STEPS 4					/* of a heavy statement that stays closed */
+#define STEP_WIDTH 10			/* candidates tried in each */
+#define NEIGHBOURS 6			/* of a chosen set, planned with per statement */
+#define RANDOM_PLANS 2
 #define MAX_TABLES 8			/* plans with one table's candidates */
 #define MAX_TOGETHER 96			/* candidates in one plan */
 #define MAX_ALONE 48			/* candidates asked alone */
@@ -305,11 +314,11 @@ others_of(HoneRun *run, HoneStatement *st)
 
 /* Without the most valuable candidate of each plan, while plans change. */
 static void
-without_the_best(HoneRun *run, HoneStatement *st, Bitmapset *together)
+without_the_best(HoneRun *run, HoneStatement *st, Bitmapset *together, int rounds)
 {
 	Bitmapset  *visible = bms_copy(together);
 
-	for (int round = 0; round <= DIVERSIFY && !bms_is_empty(visible); round++)
+	for (int round = 0; round <= rounds && !bms_is_empty(visible); round++)
 	{
 		HonePrice  *price = hone_advise_learn(run, st, visible, NULL);
 		int			best = -1;
@@ -357,11 +366,101 @@ one_table_each(HoneRun *run, HoneStatement *st, Bitmapset *together)
 	}
 }
 
+/*
+ * With one candidate per table, taken at random, for most tables: what sets made
+ * for other statements look like to this one.
+ */
+static void
+at_random(HoneRun *run, HoneStatement *st, Bitmapset *together)
+{
+	pg_prng_state random;
+
+	pg_prng_seed(&random, st->id + 1);
+	for (int round = 0; round < RANDOM_PLANS; round++)
+	{
+		Bitmapset  *visible = NULL;
+		List	   *relids = NIL;
+		int			n = 0;
+		int			i = -1;
+
+		while ((i = bms_next_member(together, i)) >= 0)
+			relids = list_append_unique_oid(relids, run->candidates[i]->relid);
+		if (list_length(relids) < 2)
+			return;
+		for (ListCell *lc = list_head(relids); lc != NULL; lc = lnext(relids, lc))
+		{
+			int			pick = -1;
+
+			n = 0;
+			for (i = -1; (i = bms_next_member(together, i)) >= 0;)
+				if (run->candidates[i]->relid == lfirst_oid(lc) &&
+					pg_prng_uint64_range(&random, 0, n++) == 0)
+					pick = i;
+			if (pg_prng_double(&random) < 0.75)
+				visible = bms_add_member(visible, pick);
+		}
+		if (visible)
+			(void) hone_advise_learn(run, st, visible, NULL);
+	}
+}
+
+/* Those that have only keys: what a small budget will be made of. */
+static Bitmapset *
+without_included(HoneRun *run, Bitmapset *ids)
+{
+	Bitmapset  *plain = NULL;
+	int			i = -1;
+
+	while ((i = bms_next_member(ids, i)) >= 0)
+		if (run->candidates[i]->nincluded == 0)
+			plain = bms_add_member(plain, i);
+	return plain;
+}
+
+/*
+ * A statement with parts that are not taken apart, and of some weight: alone,
+ * then step by step the one that helps most beside those taken before.
+ */
+static void
+step_by_step(HoneRun *run, HoneStatement *st, Bitmapset *together)
+{
+	Bitmapset  *taken = NULL;
+	Bitmapset  *tried;
+
+	if (!st->opaque || st->weight * st->base_cost < HEAVY * run->cost_before)
+		return;
+	ask_alone(run, st, together);
+	tried = best_of(run, st, together, STEP_WIDTH);
+	for (int step = 0; step < STEPS; step++)
+	{
+		Bitmapset  *best = NULL;
+		double		least = get_float8_infinity();
+		int			i = -1;
+
+		while ((i = bms_next_member(tried, i)) >= 0)
+		{
+			Bitmapset  *set = bms_add_member(bms_copy(taken), i);
+			HonePrice  *price = bms_is_member(i, taken) ? NULL :
+				hone_advise_learn(run, st, set, NULL);
+
+			if (price && price->planner_cost < least)
+			{
+				least = price->planner_cost;
+				best = set;
+			}
+		}
+		if (best == NULL)
+			return;
+		taken = best;
+	}
+}
+
 /* Plans of many shapes; then keep what one of them profits from. */
 static void
 combine(HoneRun *run, HoneStatement *st)
 {
 	Bitmapset  *together;
+	Bitmapset  *plain;
 	Bitmapset  *useful;
 	int			i = -1;
 
@@ -370,8 +469,13 @@ combine(HoneRun *run, HoneStatement *st)
 	together = promising(run, st);
 	if (!bms_is_empty(together))
 	{
-		without_the_best(run, st, together);
+		without_the_best(run, st, together, DIVERSIFY);
+		plain = without_included(run, together);
+		if (!bms_equal(plain, together))
+			without_the_best(run, st, plain, DIVERSIFY_PLAIN);
 		one_table_each(run, st, together);
+		at_random(run, st, together);
+		step_by_step(run, st, together);
 	}
 	useful = bms_intersect(hone_advise_pool_useful(run, st, MIN_GAIN * st->base_cost),
 						   st->relevant);
@@ -424,6 +528,75 @@ borrow(HoneRun *run, HoneStatement *st)
 	old = MemoryContextSwitchTo(run->memory);
 	st->relevant = bms_add_members(st->relevant, others);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * Candidates that the statement's best plans use and the set has not, the best
+ * plan's first.
+ */
+static int
+missing_from(HoneStatement *st, Bitmapset *set, int *ids, int most)
+{
+	Bitmapset  *seen = bms_copy(set);
+	List	   *left = list_copy(st->prices);
+	int			n = 0;
+
+	while (left != NIL && n < most)
+	{
+		HonePrice  *best = NULL;
+		ListCell   *lc;
+		int			i = -1;
+
+		foreach(lc, left)
+			if (best == NULL || ((HonePrice *) lfirst(lc))->planner_cost < best->planner_cost)
+				best = lfirst(lc);
+		left = list_delete_ptr(left, best);
+		while ((i = bms_next_member(best->used, i)) >= 0 && n < most)
+			if (!bms_is_member(i, seen))
+			{
+				seen = bms_add_member(seen, i);
+				ids[n++] = i;
+			}
+	}
+	return n;
+}
+
+/*
+ * Plans next to a chosen set: with one more of those that matter to a statement.
+ * Not for statements that have nothing to gain beyond the set.
+ */
+void
+hone_advise_look_around(HoneRun *run, Bitmapset *set)
+{
+	for (int s = 0; s < run->nstatements; s++)
+	{
+		HoneStatement *st = run->statements[s];
+		Bitmapset  *mine = NULL;
+		int			ids[NEIGHBOURS];
+		int			n;
+		int			i = -1;
+		double		here;
+		double		best;
+
+		if (st->failure || st->weight <= 0)
+			continue;
+		while ((i = bms_next_member(set, i)) >= 0)
+			if (list_member_oid(st->relids, run->candidates[i]->relid))
+				mine = bms_add_member(mine, i);
+		here = hone_advise_pool_price(run, st, bms_intersect(mine, st->relevant), NULL, NULL);
+		best = hone_advise_pool_price(run, st, st->relevant, NULL, NULL);
+		if (here - best <= MIN_GAIN * st->base_cost)
+			continue;
+		n = missing_from(st, mine, ids, NEIGHBOURS);
+		for (i = 0; i < n && !st->failure; i++)
+		{
+			HoneCandidate *c = run->candidates[ids[i]];
+
+			if (c->rejection == NULL && bms_is_member(ids[i], st->relevant) &&
+				(run->budget < 0 || c->index->size_bytes <= run->budget))
+				(void) hone_advise_learn(run, st, bms_add_member(bms_copy(mine), ids[i]), NULL);
+		}
+	}
 }
 
 /* Fill in pool and st->relevant of all statements. */

@@ -152,6 +152,7 @@ typedef struct HoneStatement
 	List	   *plans;
 	bool		pool_changed;
 	bool		saw_expression; /* was planned with an index on an expression */
+	bool		opaque;			/* parts of its plans cannot be taken apart */
 	bool		teaches;		/* its plans can be taken apart */
 
 	HonePrice  *final;			/* under the chosen set, if it touches it */
@@ -310,6 +311,7 @@ extern bool hone_advise_is_bounded(HoneStatement *st, HoneCandidate *c);
 
 /* in harvest.c */
 extern void hone_advise_harvest(HoneRun *run);
+extern void hone_advise_look_around(HoneRun *run, Bitmapset *set);
 
 /* in search.c */
 extern void hone_advise_search(HoneRun *run);

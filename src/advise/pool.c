@@ -257,6 +257,7 @@ hone_advise_pool_add(HoneRun *run, HoneStatement *st, const HoneLearned *learned
 			take_accesses(run, &own, learned);
 		plan = make_plan(run, learned, shared ? &st->tables : &own);
 		plan->own = !shared;
+		st->opaque |= !learned->whole;
 		st->saw_expression |= expression;
 	}
 	foreach(lc, st->plans)

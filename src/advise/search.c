@@ -33,6 +33,7 @@
 #define MAX_REGRESSION 1.1
 #define SOLVE_MS 2000			/* at most, each time */
 #define ROUNDS 8
+#define LOOK_AROUND 2			/* first rounds that also try neighbours */
 #define NEWS 0.002				/* cheaper than the pool knew, worth another round */
 
 /* Candidates of the problem, and its numbers for them. */
@@ -354,7 +355,11 @@ verify(HoneRun *run, Bitmapset *set)
 			 st->id, expected, st->final->planner_cost, st->base_cost);
 		verdict.objective += st->weight * st->final->cost;
 		verdict.used = bms_add_members(verdict.used, st->final->used);
-		verdict.news |= st->final->planner_cost < expected * (1 - NEWS);
+		if (expected < 0 || st->final->planner_cost < expected * (1 - NEWS))
+		{
+			verdict.news = true;
+			st->relevant = bms_add_members(st->relevant, st->final->used);
+		}
 		blame(run, st, &worst_ratio, &verdict);
 	}
 	return verdict;
@@ -546,7 +551,7 @@ solve_and_learn(HoneRun *run, Selection *sel)
 		elog(DEBUG1, "pg_hone: round %d: %d items, %d tasks, %d chosen, objective %.2f, bound %.2f",
 			 round, sel->problem.nitems, sel->problem.ntasks, bms_num_members(set),
 			 solution.cost, solution.bound);
-		if (round > 0 && bms_equal(set, last))
+		if (round > LOOK_AROUND && bms_equal(set, last))
 			break;
 		last = set;
 		verdict = verify(run, set);
@@ -558,6 +563,8 @@ solve_and_learn(HoneRun *run, Selection *sel)
 		if (verdict.culprit >= 0)
 			run->candidates[verdict.culprit]->rejection =
 				"it makes a statement dearer by more than 10 %";
+		else if (round < LOOK_AROUND)
+			hone_advise_look_around(run, set);
 		else if (!verdict.news)
 			break;
 		if (hone_advise_is_spent(run))
