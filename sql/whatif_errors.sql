@@ -69,10 +69,24 @@ SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t (a) INCLUDE (b DESC)}');
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING gin (b)}');
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING gin (j) INCLUDE (b)}');
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING gin (j DESC)}');
-SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING gist (p)}');
-SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a)}');
-SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING hash (a)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING gist (j)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING gist (p) WITH (buffering = maybe)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING spgist (b text_ops (siglen = 3))}');
+SELECT hone.what_if('SELECT 1', '{"CREATE INDEX ON t USING spgist (b, b)"}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (j)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a) WITH (pages_per_range = 0)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a) WITH (fillfactor = 90)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a) INCLUDE (b)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a int4_minmax_multi_ops (values_per_range = 2))}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a int4_bloom_ops (missing = 2))}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a int4_bloom_ops) WITH (pages_per_range = 512)}');
+SELECT hone.what_if('SELECT 1', '{"CREATE INDEX ON t USING hash (a, b)"}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING hash (a DESC)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING hash (a) INCLUDE (b)}');
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING missing (a)}');
+-- access methods of extensions have costs that nobody here knows
+CREATE ACCESS METHOD whatif_method TYPE INDEX HANDLER bthandler;
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING whatif_method (a)}');
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t (a) WITH (fillfactor = 5)}');
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t (a) WITH (missing = 5)}');
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t (a) TABLESPACE missing}');
@@ -81,7 +95,9 @@ SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t (a) TABLESPACE pg_global}');
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t ((1 / (a - 7)))}');
 \set VERBOSITY default
 SELECT hone.what_if('SELECT 1', '{CREATE UNIQUE INDEX ON t (b)}');
-SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a)}');
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING whatif_method (a)}');
+DROP ACCESS METHOD whatif_method;
+SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t USING brin (a int4_minmax_ops (values_per_range = 8))}');
 SELECT hone.what_if('SELECT 1; SELECT 2', '{CREATE INDEX ON t (b)}');
 -- where it is wrong is shown in the text that is wrong
 SELECT hone.what_if('SELECT 1', '{CREATE INDEX ON t (b) WERE a > 1}');

@@ -79,6 +79,28 @@ append_expression(StringInfo buf, Node *expr, List *context)
 	appendStringInfo(buf, call ? "%s" : "(%s)", text);
 }
 
+/* (name='value', ...): the access method or operator class has accepted them. */
+static void
+append_options(StringInfo buf, const char *before, Datum options)
+{
+	ArrayType  *array = DatumGetArrayTypeP(options);
+	Datum	   *elems;
+	int			nelems;
+
+	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elems, NULL, &nelems);
+	for (int i = 0; i < nelems; i++)
+	{
+		char	   *name = TextDatumGetCString(elems[i]);
+		char	   *value = strchr(name, '=');
+
+		*value++ = '\0';
+		appendStringInfo(buf, "%s%s=%s", i == 0 ? before : ", ",
+						 quote_identifier(name), quote_literal_cstr(value));
+	}
+	if (nelems > 0)
+		appendStringInfoChar(buf, ')');
+}
+
 static void
 append_key_options(StringInfo buf, const HoneIndex *index, int i,
 				   Oid type, Oid collation)
@@ -87,8 +109,11 @@ append_key_options(StringInfo buf, const HoneIndex *index, int i,
 
 	if (OidIsValid(details->collations[i]) && details->collations[i] != collation)
 		append_collation(buf, details->collations[i]);
-	if (GetDefaultOpClass(type, index->amoid) != details->opclasses[i])
+	if (GetDefaultOpClass(type, index->amoid) != details->opclasses[i] ||
+		DatumGetPointer(details->opclass_options[i]) != NULL)
 		append_opclass(buf, details->opclasses[i]);
+	if (DatumGetPointer(details->opclass_options[i]) != NULL)
+		append_options(buf, " (", details->opclass_options[i]);
 	if (!details->am->amcanorder)
 		return;
 	if (details->descending[i])
@@ -134,28 +159,6 @@ append_columns(StringInfo buf, const HoneIndex *index, const int *keys, List *co
 	}
 }
 
-/* WITH (name='value', ...): the values have passed index_reloptions. */
-static void
-append_options(StringInfo buf, Datum options)
-{
-	ArrayType  *array = DatumGetArrayTypeP(options);
-	Datum	   *elems;
-	int			nelems;
-
-	deconstruct_array(array, TEXTOID, -1, false, TYPALIGN_INT, &elems, NULL, &nelems);
-	for (int i = 0; i < nelems; i++)
-	{
-		char	   *name = TextDatumGetCString(elems[i]);
-		char	   *value = strchr(name, '=');
-
-		*value++ = '\0';
-		appendStringInfo(buf, "%s%s=%s", i == 0 ? " WITH (" : ", ",
-						 quote_identifier(name), quote_literal_cstr(value));
-	}
-	if (nelems > 0)
-		appendStringInfoChar(buf, ')');
-}
-
 static void
 append_definition(StringInfo buf, const HoneIndex *index, const int *keys)
 {
@@ -170,7 +173,7 @@ append_definition(StringInfo buf, const HoneIndex *index, const int *keys)
 	append_columns(buf, index, keys, context);
 	appendStringInfoChar(buf, ')');
 	if (DatumGetPointer(details->options) != NULL)
-		append_options(buf, details->options);
+		append_options(buf, " WITH (", details->options);
 	if (details->tablespace_named)
 		appendStringInfo(buf, " TABLESPACE %s",
 						 quote_identifier(get_tablespace_name(details->tablespace)));

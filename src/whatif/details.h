@@ -11,6 +11,7 @@
 #include "access/tupdesc.h"
 #include "nodes/pathnodes.h"
 #include "utils/relcache.h"
+#include "utils/selfuncs.h"
 
 #include "whatif/whatif.h"
 
@@ -30,7 +31,14 @@ typedef struct HoneIndexPlace
 	double		rel_tuples;
 	double		tuples;
 	double		pages;
-	int			tree_height;
+	int			tree_height;	/* -1: left to the cost function */
+
+	/* Of those pages. GIN: see gin.c; BRIN: data_pages are the revmap's. */
+	double		entry_pages;
+	double		data_pages;
+	double		entries;
+
+	int			pages_per_range;	/* BRIN */
 } HoneIndexPlace;
 
 typedef struct HoneIndexDetails
@@ -48,8 +56,13 @@ typedef struct HoneIndexDetails
 	bool	   *descending;
 	bool	   *nulls_first;
 
-	int			fillfactor;		/* percent, btree */
+	bool	   *returnable;		/* per column: index-only scans may read it */
+	Datum	   *opclass_options;	/* per key column: a text array, or 0 */
+	bytea	  **parsed_options; /* the same as the operator class reads them */
+
+	int			fillfactor;		/* percent; of methods that have it */
 	bool		deduplicate;	/* not switched off by an option */
+	int			pages_per_range;	/* BRIN */
 
 	List	   *raw_exprs;		/* as written, for the definition text */
 	Node	   *raw_predicate;
@@ -73,6 +86,12 @@ extern void hone_whatif_keep_stats(HeapTuple tuple);
 extern void hone_whatif_push_text(ErrorContextCallback *context, const char *text);
 extern void hone_whatif_pop_text(ErrorContextCallback *context);
 
+/* opclass.c */
+extern void hone_whatif_take_opclass_options(HoneIndex *index, int i, List *options);
+extern void hone_whatif_find_returnable(HoneIndex *index, const Oid *types);
+extern Oid	hone_whatif_support_proc(const HoneIndex *index, int i, int number);
+extern Oid	hone_whatif_stored_type(const HoneIndex *index, int i, Oid column_type);
+
 /* inject.c */
 extern void hone_whatif_inject(Oid relid, RelOptInfo *rel, List *create);
 extern void hone_whatif_remove(RelOptInfo *rel, List *hide);
@@ -82,12 +101,48 @@ extern List *hone_whatif_index_columns(const HoneIndexPlace *place, int ncolumns
 /* definition.c */
 extern char *hone_whatif_definition(const HoneIndex *index, const int *keys);
 
-/* size.c: hone_whatif_estimate_size fills the sizes of places and index. */
-extern void hone_whatif_estimate_size(HoneIndex *index);
+#define HONE_WIDTHS 16
 
-/* gin.c */
+/* What we need to know of one column of an index. */
+typedef struct HoneColumnFigures
+{
+	double		ndistinct;
+	double		null_frac;		/* in the index */
+	double		table_null_frac;
+	int			widths[HONE_WIDTHS];	/* a sample, at equal distances in the
+									 * order of values */
+	bool		aligned;		/* always, not only when long */
+	char		align;
+} HoneColumnFigures;
+
+/* figures.c */
+extern RelOptInfo *hone_whatif_lone_relation(Oid relid, PlannerInfo **root_out);
+extern void hone_whatif_examine_column(PlannerInfo *root, Node *expr,
+									   HeapTuple sample_stats, VariableStatData *vardata);
+extern void hone_whatif_figure_column(PlannerInfo *root, Node *expr,
+									  HeapTuple sample_stats, double rows,
+									  HoneColumnFigures *figures);
+extern void hone_whatif_apply_predicate(HoneColumnFigures *figures, Node *expr,
+										List *predicate);
+extern HeapTuple hone_whatif_sampled_stats(const HoneIndex *index, int column);
+
+/*
+ * size.c: hone_whatif_estimate_size fills the sizes of places and index; the
+ * others are one access method each, and fill those of one place.
+ */
+extern void hone_whatif_estimate_size(HoneIndex *index);
 extern void hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *place,
 									 RelOptInfo *rel, List *columns);
+extern void hone_whatif_estimate_hash(const HoneIndex *index, HoneIndexPlace *place,
+									  PlannerInfo *root, List *columns);
+extern void hone_whatif_estimate_brin(const HoneIndex *index, HoneIndexPlace *place,
+									  PlannerInfo *root, RelOptInfo *rel, List *columns);
+extern void hone_whatif_estimate_tree(const HoneIndex *index, HoneIndexPlace *place,
+									  PlannerInfo *root, List *columns);
+
+/* cost.c: what IndexOptInfo.amcostestimate of an imagined index is. */
+extern void hone_whatif_set_cost(IndexOptInfo *info, const HoneIndex *index,
+								 const HoneIndexPlace *place);
 
 /* sample.c: a reader returns whether it wants more. */
 typedef bool (*HoneSampleReader) (HeapTuple tuple, TupleDesc desc, void *arg);

@@ -69,39 +69,21 @@ make_seen(void)
 					   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 }
 
-static Oid
-stored_type(Oid opclass)
-{
-	HeapTuple	tuple = SearchSysCache1(CLAOID, ObjectIdGetDatum(opclass));
-	Oid			result;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for opclass %u", opclass);
-	result = ((Form_pg_opclass) GETSTRUCT(tuple))->opckeytype;
-	ReleaseSysCache(tuple);
-	return result;
-}
-
 static void
 make_extractor(Extractor *extractor, const HoneIndex *index, int i, Oid column_type)
 {
 	const HoneIndexDetails *details = index->details;
-	Oid			opcintype = details->opcintypes[i];
-	Oid			key_type = stored_type(details->opclasses[i]);
-	Oid			proc = get_opfamily_proc(details->opfamilies[i], opcintype, opcintype,
-										 GIN_EXTRACTVALUE_PROC);
+	Oid			key_type = hone_whatif_stored_type(index, i, column_type);
+	Oid			proc = hone_whatif_support_proc(index, i, GIN_EXTRACTVALUE_PROC);
 
 	if (!OidIsValid(proc))
 		elog(ERROR, "missing support function %d for operator class %u",
 			 GIN_EXTRACTVALUE_PROC, details->opclasses[i]);
 	fmgr_info(proc, &extractor->function);
+	set_fn_opclass_options(&extractor->function, details->parsed_options[i]);
 	extractor->collation = OidIsValid(details->collations[i]) ?
 		details->collations[i] : DEFAULT_COLLATION_OID;
 
-	if (!OidIsValid(key_type))
-		key_type = opcintype;
-	if (key_type == ANYELEMENTOID)
-		key_type = get_base_element_type(column_type);
 	get_typlenbyval(key_type, &extractor->key_len, &extractor->key_byval);
 }
 
@@ -416,7 +398,6 @@ hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *place,
 	for (int i = 0; i < index->ncolumns; i++)
 		make_extractor(&counting.extractors[i], index, i, exprType(list_nth(columns, i)));
 
-	place->tree_height = -1;	/* what the core says of any GIN index */
 	pages.rows = place->rel_tuples;
 	pages.rows_per_page = place->rel_tuples / Max(rel->pages, 1);
 	pages.multicolumn = index->ncolumns > 1;

@@ -13,8 +13,12 @@
  */
 #include "postgres.h"
 
+#include "access/brin.h"
+#include "access/gist_private.h"
+#include "access/hash.h"
 #include "access/nbtree.h"
 #include "access/reloptions.h"
+#include "access/spgist_private.h"
 #include "access/table.h"
 #include "catalog/catalog.h"
 #include "catalog/index.h"
@@ -195,10 +199,7 @@ take_key_options(HoneIndex *index, int i, IndexElem *elem, char *amname,
 	details->opfamilies[i] = get_opclass_family(opclass);
 	details->opcintypes[i] = get_opclass_input_type(opclass);
 
-	if (elem->opclassopts != NIL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("operator class parameters are not supported in imagined indexes")));
+	hone_whatif_take_opclass_options(index, i, elem->opclassopts);
 	if (!details->am->amcanorder &&
 		(elem->ordering != SORTBY_DEFAULT ||
 		 elem->nulls_ordering != SORTBY_NULLS_DEFAULT))
@@ -261,6 +262,7 @@ take_columns(HoneIndex *index, HoneIndexPlace *place, const IndexStmt *stmt)
 {
 	HoneIndexDetails *details = index->details;
 	List	   *elems = list_concat_copy(stmt->indexParams, stmt->indexIncludingParams);
+	Oid			types[INDEX_MAX_KEYS];
 	ListCell   *lc;
 	int			i = 0;
 
@@ -275,8 +277,9 @@ take_columns(HoneIndex *index, HoneIndexPlace *place, const IndexStmt *stmt)
 			take_key_options(index, i, elem, stmt->accessMethod, type, collation);
 		else
 			check_included(elem);
-		i++;
+		types[i++] = type;
 	}
+	hone_whatif_find_returnable(index, types);
 
 	foreach(lc, details->raw_exprs)
 		check_immutable(lfirst(lc), "expression");
@@ -366,18 +369,51 @@ make_places(HoneIndex *index, HoneIndexPlace *place, Relation rel)
 	}
 }
 
+static bool
+can_imagine(Oid amoid)
+{
+	switch (amoid)
+	{
+		case BTREE_AM_OID:
+		case HASH_AM_OID:
+		case GIST_AM_OID:
+		case SPGIST_AM_OID:
+		case GIN_AM_OID:
+		case BRIN_AM_OID:
+			return true;
+		default:
+			return false;		/* of an extension: we do not know its costs */
+	}
+}
+
+static int
+default_fillfactor(Oid amoid)
+{
+	switch (amoid)
+	{
+		case HASH_AM_OID:
+			return HASH_DEFAULT_FILLFACTOR;
+		case GIST_AM_OID:
+			return GIST_DEFAULT_FILLFACTOR;
+		case SPGIST_AM_OID:
+			return SPGIST_DEFAULT_FILLFACTOR;
+		default:
+			return BTREE_DEFAULT_FILLFACTOR;
+	}
+}
+
 static void
 take_access_method(HoneIndex *index, const IndexStmt *stmt)
 {
 	const IndexAmRoutine *am;
 
 	index->amoid = get_index_am_oid(stmt->accessMethod, false);
-	if (index->amoid != BTREE_AM_OID && index->amoid != GIN_AM_OID)
+	if (!can_imagine(index->amoid))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("access method \"%s\" is not supported in imagined indexes",
 						stmt->accessMethod),
-				 errhint("Supported are btree and gin.")));
+				 errhint("Supported are btree, hash, gist, spgist, gin and brin.")));
 
 	am = GetIndexAmRoutineByAmId(index->amoid, false);
 	index->details->am = unconstify(IndexAmRoutine *, am);
@@ -385,6 +421,11 @@ take_access_method(HoneIndex *index, const IndexStmt *stmt)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("access method \"%s\" does not support included columns",
+						stmt->accessMethod)));
+	if (index->nkeycolumns > 1 && !am->amcanmulticol)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("access method \"%s\" does not support multicolumn indexes",
 						stmt->accessMethod)));
 	if (index->ncolumns > INDEX_MAX_KEYS)
 		ereport(ERROR,
@@ -401,8 +442,9 @@ take_storage(HoneIndex *index, const IndexStmt *stmt)
 	ListCell   *lc;
 
 	(void) index_reloptions(details->am->amoptions, options, true);
-	details->fillfactor = BTREE_DEFAULT_FILLFACTOR;
+	details->fillfactor = default_fillfactor(index->amoid);
 	details->deduplicate = true;
+	details->pages_per_range = BRIN_DEFAULT_PAGES_PER_RANGE;
 	details->options = options;
 	foreach(lc, stmt->options)
 	{
@@ -412,6 +454,8 @@ take_storage(HoneIndex *index, const IndexStmt *stmt)
 			details->fillfactor = (int) defGetInt64(option);
 		else if (strcmp(option->defname, "deduplicate_items") == 0)
 			details->deduplicate = defGetBoolean(option);
+		else if (strcmp(option->defname, "pages_per_range") == 0)
+			details->pages_per_range = (int) defGetInt64(option);
 	}
 
 	if (stmt->tableSpace)
@@ -441,6 +485,9 @@ allocate_index(const IndexStmt *stmt)
 	details->opcintypes = palloc0(sizeof(Oid) * nkeys);
 	details->descending = palloc0(sizeof(bool) * nkeys);
 	details->nulls_first = palloc0(sizeof(bool) * nkeys);
+	details->returnable = palloc0(sizeof(bool) * index->ncolumns);
+	details->opclass_options = palloc0(sizeof(Datum) * nkeys);
+	details->parsed_options = palloc0(sizeof(bytea *) * nkeys);
 	return index;
 }
 

@@ -12,7 +12,6 @@
 
 #include <math.h>
 
-#include "catalog/pg_am.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -95,11 +94,9 @@ set_method(IndexOptInfo *info, const HoneIndex *index)
 	info->amhasgettuple = am->amgettuple != NULL;
 	info->amhasgetbitmap = am->amgetbitmap != NULL;
 	info->amcanmarkpos = am->ammarkpos != NULL && am->amrestrpos != NULL;
-	info->amcostestimate = am->amcostestimate;
-
-	info->canreturn = palloc(sizeof(bool) * index->ncolumns);
-	for (int i = 0; i < index->ncolumns; i++)
-		info->canreturn[i] = index->amoid == BTREE_AM_OID;
+	info->canreturn = memcpy(palloc(sizeof(bool) * index->ncolumns),
+							 index->details->returnable,
+							 sizeof(bool) * index->ncolumns);
 }
 
 /*
@@ -134,8 +131,8 @@ make_info(RelOptInfo *rel, const HoneIndex *index, const HoneIndexPlace *place)
 	info->indexcollations = copy_array(details->collations, oids);
 	info->opfamily = copy_array(details->opfamilies, oids);
 	info->opcintype = copy_array(details->opcintypes, oids);
-	info->opclassoptions = palloc0(sizeof(bytea *) * index->ncolumns);
 	set_method(info, index);
+	hone_whatif_set_cost(info, index, place);
 
 	if (details->am->amcanorder)
 	{

@@ -36,188 +36,6 @@
 /* Bytes of a page that hold items. */
 #define PAGE_ROOM ((double) (BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(BTPageOpaqueData))))
 
-/* A planner's view of one table and nothing else. */
-static RelOptInfo *
-lone_relation(Oid relid, PlannerInfo **root_out)
-{
-	Query	   *query = makeNode(Query);
-	PlannerGlobal *glob = makeNode(PlannerGlobal);
-	PlannerInfo *root = makeNode(PlannerInfo);
-	RangeTblEntry *rte = makeNode(RangeTblEntry);
-
-	query->commandType = CMD_SELECT;
-	root->parse = query;
-	root->glob = glob;
-	root->query_level = 1;
-	root->planner_cxt = CurrentMemoryContext;
-	root->wt_param_id = -1;
-
-	rte->rtekind = RTE_RELATION;
-	rte->relid = relid;
-	rte->relkind = get_rel_relkind(relid);
-	rte->rellockmode = AccessShareLock;
-	rte->inFromCl = true;
-	query->rtable = list_make1(rte);
-	hone_add_rte_permissions(query, rte);
-
-	/* Under row security only leakproof estimates may read statistics. */
-	if (check_enable_rls(relid, InvalidOid, true) == RLS_ENABLED)
-		rte->securityQuals = list_make1(makeBoolConst(true, false));
-
-	setup_simple_rel_arrays(root);
-	*root_out = root;
-	return build_simple_rel(root, 1, NULL);
-}
-
-#define WIDTHS 16
-
-/* What we need to know of one column of an index. */
-typedef struct ColumnFigures
-{
-	double		ndistinct;
-	double		null_frac;		/* in the index */
-	double		table_null_frac;
-	int			widths[WIDTHS]; /* a sample, at equal distances in the order of values */
-	bool		aligned;		/* always, not only when long */
-	char		align;
-} ColumnFigures;
-
-/* As stored in an index: the length word is one byte when that is enough. */
-static int
-stored_width(Datum value, int16 len)
-{
-	Size		size;
-
-	if (len == -2)
-		return strlen(DatumGetCString(value)) + 1;
-	size = toast_raw_datum_size(value) - VARHDRSZ;
-	return size + (size + VARHDRSZ_SHORT <= VARATT_SHORT_MAX ? VARHDRSZ_SHORT : VARHDRSZ);
-}
-
-/*
- * Widths of a varying column: of its most common values and of its histogram's
- * bounds, in proportion; the average for lack of either.
- */
-static void
-sample_widths(ColumnFigures *figures, VariableStatData *vardata, int16 len, int average)
-{
-	AttStatsSlot mcv = {0};
-	AttStatsSlot histogram = {0};
-	double		common = 0;
-	double		position = 0;
-	int			next = 0;
-
-	if (HeapTupleIsValid(vardata->statsTuple) && vardata->acl_ok)
-	{
-		(void) get_attstatsslot(&mcv, vardata->statsTuple, STATISTIC_KIND_MCV,
-								InvalidOid, ATTSTATSSLOT_VALUES | ATTSTATSSLOT_NUMBERS);
-		(void) get_attstatsslot(&histogram, vardata->statsTuple,
-								STATISTIC_KIND_HISTOGRAM, InvalidOid,
-								ATTSTATSSLOT_VALUES);
-	}
-	for (int i = 0; i < mcv.nnumbers; i++)
-		common += mcv.numbers[i];
-
-	for (int i = 0; i < WIDTHS; i++)
-	{
-		double		some = 1 - figures->table_null_frac;
-		double		want = (i + 0.5) / WIDTHS * some;
-		double		rest = (want - common) / Max(some - common, 1e-6);
-
-		figures->widths[i] = average;
-		if (want < common)
-		{
-			while (next < mcv.nvalues - 1 && position + mcv.numbers[next] < want)
-				position += mcv.numbers[next++];
-			figures->widths[i] = stored_width(mcv.values[next], len);
-		}
-		else if (histogram.nvalues > 0)
-			figures->widths[i] =
-				stored_width(histogram.values[Min((int) (rest * histogram.nvalues),
-												  histogram.nvalues - 1)], len);
-	}
-	free_attstatsslot(&mcv);
-	free_attstatsslot(&histogram);
-}
-
-static void
-examine_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats,
-			   VariableStatData *vardata)
-{
-	examine_variable(root, expr, 0, vardata);
-	if (!HeapTupleIsValid(vardata->statsTuple) && sample_stats != NULL)
-	{
-		vardata->statsTuple = sample_stats;
-		vardata->freefunc = hone_whatif_keep_stats;
-		vardata->acl_ok = true;
-	}
-}
-
-static void
-figure_column(PlannerInfo *root, Node *expr, HeapTuple sample_stats, double rows,
-			  ColumnFigures *figures)
-{
-	VariableStatData vardata;
-	bool		isdefault;
-	int16		len;
-	bool		byval;
-	int			average = 0;
-
-	get_typlenbyvalalign(exprType(expr), &len, &byval, &figures->align);
-	figures->table_null_frac = 0;
-	figures->aligned = len > 0;
-
-	examine_column(root, expr, sample_stats, &vardata);
-	figures->ndistinct = get_variable_numdistinct(&vardata, &isdefault);
-	if (isdefault)
-		figures->ndistinct = Max(rows / 10, Min(rows, figures->ndistinct));
-	if (HeapTupleIsValid(vardata.statsTuple))
-	{
-		Form_pg_statistic stats = (Form_pg_statistic) GETSTRUCT(vardata.statsTuple);
-
-		figures->table_null_frac = stats->stanullfrac;
-		average = stats->stawidth;
-	}
-	if (average <= 0)
-		average = get_typavgwidth(exprType(expr), exprTypmod(expr));
-	if (len > 0)
-	{
-		for (int i = 0; i < WIDTHS; i++)
-			figures->widths[i] = len;
-	}
-	else
-		sample_widths(figures, &vardata, len, average);
-	ReleaseVariableStats(vardata);
-	figures->null_frac = figures->table_null_frac;
-}
-
-/* What a partial index's predicate tells of its columns. */
-static void
-apply_predicate(ColumnFigures *figures, Node *expr, List *predicate)
-{
-	NullTest   *not_null = makeNode(NullTest);
-	ListCell   *lc;
-
-	if (predicate == NIL)
-		return;
-	not_null->arg = (Expr *) expr;
-	not_null->nulltesttype = IS_NOT_NULL;
-	not_null->location = -1;
-	if (predicate_implied_by(list_make1(not_null), predicate, false))
-		figures->null_frac = 0;
-
-	/* column = constant */
-	foreach(lc, predicate)
-	{
-		OpExpr	   *op = lfirst(lc);
-
-		if (IsA(op, OpExpr) && list_length(op->args) == 2 &&
-			get_oprrest(op->opno) == F_EQSEL &&
-			IsA(lsecond(op->args), Const) && equal(linitial(op->args), expr))
-			figures->ndistinct = 1;
-	}
-}
-
 /* Expected distinct values among n rows drawn from ndistinct equally likely ones. */
 static double
 distinct_in(double n, double ndistinct)
@@ -242,20 +60,20 @@ distinct_left(double n, double rows, double ndistinct)
  * set nulls are null.
  */
 static double
-key_bytes(const ColumnFigures *columns, int ncolumns, const Bitmapset *nulls)
+key_bytes(const HoneColumnFigures *columns, int ncolumns, const Bitmapset *nulls)
 {
 	Size		header = sizeof(IndexTupleData);
 	double		sum = 0;
 
 	if (nulls != NULL)
 		header = MAXALIGN(sizeof(IndexTupleData) + sizeof(IndexAttributeBitMapData));
-	for (int row = 0; row < WIDTHS; row++)
+	for (int row = 0; row < HONE_WIDTHS; row++)
 	{
 		Size		size = 0;
 
 		for (int i = 0; i < ncolumns; i++)
 		{
-			int			width = columns[i].widths[row * (2 * i + 1) % WIDTHS];
+			int			width = columns[i].widths[row * (2 * i + 1) % HONE_WIDTHS];
 
 			if (bms_is_member(i, nulls))
 				continue;
@@ -266,7 +84,7 @@ key_bytes(const ColumnFigures *columns, int ncolumns, const Bitmapset *nulls)
 		}
 		sum += MAXALIGN(header + size);
 	}
-	return sum / WIDTHS;
+	return sum / HONE_WIDTHS;
 }
 
 static bool
@@ -383,15 +201,9 @@ btree_pages(const HoneIndex *index, HoneIndexPlace *place, double bytes, double 
 	}
 }
 
-static HeapTuple
-sampled(const HoneIndex *index, int column)
-{
-	return index->details->stats ? index->details->stats[column] : NULL;
-}
-
 /* Distinct keys among the rows whose null columns are these. */
 static double
-distinct_keys(const ColumnFigures *columns, int nkeys, const Bitmapset *nulls,
+distinct_keys(const HoneColumnFigures *columns, int nkeys, const Bitmapset *nulls,
 			  double table_rows, double rows)
 {
 	double		combinations = 1;
@@ -425,7 +237,7 @@ distinct_keys(const ColumnFigures *columns, int nkeys, const Bitmapset *nulls,
 
 static double
 estimate_leaves(const HoneIndex *index, const HoneIndexPlace *place,
-				const ColumnFigures *columns, const VariableStatData *only_column,
+				const HoneColumnFigures *columns, const VariableStatData *only_column,
 				double *average_key)
 {
 	bool		deduplicate = can_deduplicate(index);
@@ -474,7 +286,7 @@ static void
 estimate_btree(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
 			   List *columns)
 {
-	ColumnFigures figures[INDEX_MAX_KEYS];
+	HoneColumnFigures figures[INDEX_MAX_KEYS];
 	VariableStatData only_column;
 	bool		single = index->ncolumns == 1;
 	double		key;
@@ -484,13 +296,13 @@ estimate_btree(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
 
 	foreach(lc, columns)
 	{
-		figure_column(root, lfirst(lc), sampled(index, i), place->rel_tuples, &figures[i]);
-		apply_predicate(&figures[i], lfirst(lc), place->predicate);
+		hone_whatif_figure_column(root, lfirst(lc), hone_whatif_sampled_stats(index, i), place->rel_tuples, &figures[i]);
+		hone_whatif_apply_predicate(&figures[i], lfirst(lc), place->predicate);
 		i++;
 	}
 
 	if (single)
-		examine_column(root, linitial(columns), sampled(index, 0), &only_column);
+		hone_whatif_examine_column(root, linitial(columns), hone_whatif_sampled_stats(index, 0), &only_column);
 	bytes = estimate_leaves(index, place, figures, single ? &only_column : NULL, &key);
 	if (single)
 		ReleaseVariableStats(only_column);
@@ -522,7 +334,7 @@ static void
 count_rows(HoneIndexPlace *place)
 {
 	PlannerInfo *root;
-	RelOptInfo *rel = lone_relation(place->relid, &root);
+	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
 
 	place->rel_tuples = rel->tuples;
 }
@@ -531,14 +343,29 @@ static void
 estimate_place(const HoneIndex *index, HoneIndexPlace *place)
 {
 	PlannerInfo *root;
-	RelOptInfo *rel = lone_relation(place->relid, &root);
+	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
 	List	   *columns = hone_whatif_index_columns(place, index->ncolumns, 1);
 
 	place->tuples = place->rel_tuples * predicate_selectivity(index, place, root);
-	if (index->amoid == GIN_AM_OID)
-		hone_whatif_estimate_gin(index, place, rel, columns);
-	else
-		estimate_btree(index, place, root, columns);
+	place->tree_height = -1;
+	switch (index->amoid)
+	{
+		case BTREE_AM_OID:
+			estimate_btree(index, place, root, columns);
+			break;
+		case HASH_AM_OID:
+			hone_whatif_estimate_hash(index, place, root, columns);
+			break;
+		case GIN_AM_OID:
+			hone_whatif_estimate_gin(index, place, rel, columns);
+			break;
+		case BRIN_AM_OID:
+			hone_whatif_estimate_brin(index, place, root, rel, columns);
+			break;
+		default:
+			hone_whatif_estimate_tree(index, place, root, columns);
+			break;
+	}
 }
 
 static void

@@ -57,12 +57,14 @@ typedef struct HoneConfiguration
  * accepted and ignored) into an index that could be built. Errors as CREATE
  * INDEX itself would give them: syntax, unknown relation, column or operator
  * class, mutable expression, and a row for which an expression fails. The
- * caller needs SELECT on the table (ERRCODE_INSUFFICIENT_PRIVILEGE). Access
- * methods: btree and gin; others, and UNIQUE, are ERRCODE_FEATURE_NOT_SUPPORTED.
+ * caller needs SELECT on the table (ERRCODE_INSUFFICIENT_PRIVILEGE). All access
+ * methods of the core (btree, hash, gist, spgist, gin, brin), with the
+ * parameters of their operator classes; those of extensions, and UNIQUE, are
+ * ERRCODE_FEATURE_NOT_SUPPORTED.
  *
- * For expressions and GIN a sample of some 10000 rows is read, as the current
- * user (a few milliseconds); under row security it is not, and the estimates
- * are coarser. On a partitioned table the index is imagined in every partition.
+ * For expressions, GIN, GiST and SP-GiST a sample of some 10000 rows is read,
+ * as the current user (a few milliseconds); under row security it is not, and
+ * the estimates are coarser. On a partitioned table the index is imagined in every partition.
  *
  * The definition means what it says where nothing is in front of pg_catalog in
  * the search_path: build it under "pg_catalog, pg_temp".
