@@ -31,6 +31,7 @@
 #include "storage/proc.h"
 #include "utils/acl.h"
 #include "utils/pg_locale.h"
+#include "utils/selfuncs.h"
 #include "utils/backend_status.h"
 #include "utils/rel.h"
 #include "utils/guc_tables.h"
@@ -455,6 +456,25 @@ hone_setop_inputs(const SetOpPath *path)
 	return list_make2(path->leftpath, path->rightpath);
 #else
 	return list_make1(path->subpath);
+#endif
+}
+
+/* 16 taught GIN's cost function to charge for CPU time. */
+static inline bool
+hone_gin_charges_cpu(void)
+{
+	return PG_VERSION_NUM >= 160000;
+}
+
+/* 17 looks into statistics for it. */
+static inline double
+hone_estimate_array_length(PlannerInfo *root, Node *array)
+{
+#if PG_VERSION_NUM >= 170000
+	return estimate_array_length(root, array);
+#else
+	(void) root;
+	return estimate_array_length(array);
 #endif
 }
 

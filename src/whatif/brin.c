@@ -159,9 +159,9 @@ summary_bytes(const HoneIndex *index, PlannerInfo *root, List *columns,
 
 void
 hone_whatif_estimate_brin(const HoneIndex *index, HoneIndexPlace *place,
-						  PlannerInfo *root, RelOptInfo *rel, List *columns)
+						  PlannerInfo *root, List *columns)
 {
-	double		ranges = Max(ceil((double) rel->pages / index->details->pages_per_range), 1);
+	double		ranges = Max(ceil(place->rel_pages / index->details->pages_per_range), 1);
 	double		rows = place->rel_tuples / ranges;
 	double		bytes = summary_bytes(index, root, columns, place, rows);
 	double		per_page = Max(1, floor(PAGE_ROOM / (bytes + sizeof(ItemIdData))));

@@ -29,8 +29,8 @@
 #include "base/compat.h"
 #include "whatif/details.h"
 
-static const HoneIndexPlace *
-place_of(const IndexOptInfo *info)
+const HoneIndexPlace *
+hone_whatif_place_of(const IndexOptInfo *info)
 {
 	return (const HoneIndexPlace *) info->opclassoptions[info->ncolumns];
 }
@@ -47,7 +47,7 @@ brin_cost(PlannerInfo *root, IndexPath *path, double loop_count,
 		  double *correlation, double *index_pages)
 {
 	IndexOptInfo *info = path->indexinfo;
-	const HoneIndexPlace *place = place_of(info);
+	const HoneIndexPlace *place = hone_whatif_place_of(info);
 	RelOptInfo *rel = info->rel;
 	BlockNumber pages = rel->pages;
 	double		per_range = place->pages_per_range;
@@ -86,6 +86,8 @@ hone_whatif_set_cost(IndexOptInfo *info, const HoneIndex *index,
 
 	if (index->amoid == BRIN_AM_OID)
 		info->amcostestimate = brin_cost;
+	else if (index->amoid == GIN_AM_OID)
+		info->amcostestimate = hone_whatif_gin_cost;
 	else
 		info->amcostestimate = details->am->amcostestimate;
 }

@@ -27,8 +27,9 @@ typedef struct HoneIndexPlace
 	List	   *exprs;			/* as the relcache would hold them */
 	List	   *predicate;		/* implicitly ANDed */
 
-	/* Estimated when the table had rel_tuples rows. */
+	/* Estimated when the table had rel_tuples rows in rel_pages. */
 	double		rel_tuples;
+	double		rel_pages;
 	double		tuples;
 	double		pages;
 	int			tree_height;	/* -1: left to the cost function */
@@ -132,23 +133,39 @@ extern HeapTuple hone_whatif_sampled_stats(const HoneIndex *index, int column);
  */
 extern void hone_whatif_estimate_size(HoneIndex *index);
 extern void hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *place,
-									 RelOptInfo *rel, List *columns);
+									 List *columns);
 extern void hone_whatif_estimate_hash(const HoneIndex *index, HoneIndexPlace *place,
 									  PlannerInfo *root, List *columns);
 extern void hone_whatif_estimate_brin(const HoneIndex *index, HoneIndexPlace *place,
-									  PlannerInfo *root, RelOptInfo *rel, List *columns);
+									  PlannerInfo *root, List *columns);
 extern void hone_whatif_estimate_tree(const HoneIndex *index, HoneIndexPlace *place,
 									  PlannerInfo *root, List *columns);
 
 /* cost.c: what IndexOptInfo.amcostestimate of an imagined index is. */
 extern void hone_whatif_set_cost(IndexOptInfo *info, const HoneIndex *index,
 								 const HoneIndexPlace *place);
+extern const HoneIndexPlace *hone_whatif_place_of(const IndexOptInfo *info);
+
+/* gincost.c */
+extern void hone_whatif_gin_cost(PlannerInfo *root, IndexPath *path, double loop_count,
+								 Cost *startup, Cost *total, Selectivity *selectivity,
+								 double *correlation, double *index_pages);
 
 /* sample.c: a reader returns whether it wants more. */
 typedef bool (*HoneSampleReader) (HeapTuple tuple, TupleDesc desc, void *arg);
 extern int	hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place,
 							   List *columns, bool indexed_only, int rows,
 							   HoneSampleReader reader, void *arg);
+
+extern bool hone_whatif_may_sample(const HoneIndex *index, Oid relid);
+
+/* cache.c: see there */
+extern bool hone_whatif_recall_size(const HoneIndex *index, HoneIndexPlace *place);
+extern void hone_whatif_keep_size(const HoneIndex *index, const HoneIndexPlace *place);
+extern bool hone_whatif_recall_stats(Oid relid, Node *expr, Oid collation,
+									 HeapTuple *stats);
+extern void hone_whatif_keep_stats_of(Oid relid, Node *expr, Oid collation,
+									  HeapTuple stats);
 
 /* exprstats.c */
 extern void hone_whatif_analyse_expressions(HoneIndex *index);

@@ -176,13 +176,14 @@ analyse_expressions(HoneIndex *index, const HoneIndexPlace *place,
 
 	for (int i = 0; i < index->nkeycolumns; i++)
 	{
+		Node	   *expr;
 		VacAttrStats *stats;
 		MemoryContext old;
 
 		if (place->keys[i] != 0)
 			continue;
-		stats = prepare_analysis(list_nth(place->exprs, nexpr),
-								 index->details->collations[i]);
+		expr = list_nth(place->exprs, nexpr);
+		stats = prepare_analysis(expr, index->details->collations[i]);
 		if (stats != NULL)
 		{
 			stats->exprvals = collecting->values + nexpr;
@@ -195,8 +196,27 @@ analyse_expressions(HoneIndex *index, const HoneIndexPlace *place,
 				index->details->stats[i] = form_statistics(stats);
 			MemoryContextSwitchTo(old);
 		}
+		hone_whatif_keep_stats_of(place->relid, expr, index->details->collations[i],
+								  index->details->stats[i]);
 		nexpr++;
 	}
+}
+
+/* Are all of them known already? */
+static bool
+recall_expressions(HoneIndex *index, const HoneIndexPlace *place)
+{
+	int			nexpr = 0;
+
+	for (int i = 0; i < index->nkeycolumns; i++)
+	{
+		if (place->keys[i] == 0 &&
+			!hone_whatif_recall_stats(place->relid, list_nth(place->exprs, nexpr++),
+									  index->details->collations[i],
+									  &index->details->stats[i]))
+			return false;
+	}
+	return true;
 }
 
 /* rel_tuples of the places are known. */
@@ -211,6 +231,8 @@ hone_whatif_analyse_expressions(HoneIndex *index)
 	if (place == NULL || place->exprs == NIL)
 		return;
 	index->details->stats = palloc0(sizeof(HeapTuple) * index->ncolumns);
+	if (!hone_whatif_may_sample(index, place->relid) || recall_expressions(index, place))
+		return;
 
 	collecting.context = AllocSetContextCreate(CurrentMemoryContext,
 											   "pg_hone expression sample",

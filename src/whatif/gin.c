@@ -315,7 +315,50 @@ entry_pages(double bytes, double distinct, double postings)
 	double		leaves = ceil(bytes / (room *
 									   entry_fill(memory / (maintenance_work_mem * 1024.0))));
 
-	return leaves + ceil(leaves / 150);
+	return leaves > 1 ? leaves + ceil(leaves / 150) : 1;
+}
+
+/*
+ * Of entries that are really about equally frequent, the sample shows some more
+ * often than others; and an entry's place is decided by whether its list is
+ * below or above a limit. So counts are drawn to the mean of their stratum by the
+ * part of their variance that chance explains.
+ */
+typedef struct Often
+{
+	double		entries;
+	double		sum;
+	double		squares;
+} Often;
+
+static double
+likely_rows(const Often *often, double rows)
+{
+	double		mean = often->sum / often->entries;
+	double		variance = often->squares / often->entries - mean * mean;
+
+	if (often->entries < 10 || variance <= 0)
+		return rows;
+	return mean + (rows - mean) * Max(0, 1 - mean / variance);
+}
+
+static Often *
+count_often(const Counting *counting)
+{
+	Often	   *often = palloc0(sizeof(Often) * STRATA);
+	HASH_SEQ_STATUS status;
+	SeenEntry  *entry;
+
+	hash_seq_init(&status, counting->seen);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->rows < SELDOM)
+			continue;
+		often[entry->stratum].entries++;
+		often[entry->stratum].sum += entry->rows;
+		often[entry->stratum].squares += (double) entry->rows * entry->rows;
+	}
+	return often;
 }
 
 static void
@@ -324,6 +367,7 @@ gin_pages(const Counting *counting, GinPages *pages, HoneIndexPlace *place)
 	double		scale = Max(place->tuples / counting->row, 1);
 	double		distinct = hash_get_num_entries(counting->seen);
 	Rare	   *strata = palloc0(sizeof(Rare) * STRATA);
+	Often	   *often = count_often(counting);
 	Rare		rest = {0};
 	HASH_SEQ_STATUS status;
 	SeenEntry  *entry;
@@ -343,8 +387,11 @@ gin_pages(const Counting *counting, GinPages *pages, HoneIndexPlace *place)
 			rare->once++;
 			rare->width += entry->width;
 		}
-		else
+		else if (entry->rows < SELDOM)
 			add_entries(pages, 1, entry->width, entry->rows * scale);
+		else
+			add_entries(pages, 1, entry->width,
+						likely_rows(&often[entry->stratum], entry->rows) * scale);
 	}
 
 	/* Too few to say anything of their kind: together. */
@@ -357,13 +404,16 @@ gin_pages(const Counting *counting, GinPages *pages, HoneIndexPlace *place)
 	}
 	distinct += add_unseen(pages, &rest, scale);
 
-	place->pages = 2 + pages->data_pages +
-		entry_pages(pages->entry_bytes, distinct, counting->postings * scale);
+	place->entries = distinct;
+	place->data_pages = pages->data_pages;
+	place->entry_pages = entry_pages(pages->entry_bytes, distinct,
+									 counting->postings * scale);
+	place->pages = 1 + place->data_pages + place->entry_pages;
 }
 
 /* Nothing may be read: ten entries a row, of the column's width together. */
 static void
-guess_pages(const HoneIndex *index, HoneIndexPlace *place, RelOptInfo *rel)
+guess_pages(const HoneIndex *index, HoneIndexPlace *place)
 {
 	double		width = 0;
 
@@ -375,12 +425,17 @@ guess_pages(const HoneIndex *index, HoneIndexPlace *place, RelOptInfo *rel)
 			width += 32;
 	}
 	place->pages = 2 + ceil(place->tuples * (10 * 3 + width / 10) / BLCKSZ);
-	place->pages = Min(place->pages, 2.0 * rel->pages + 10);
+	place->pages = Min(place->pages, 2.0 * place->rel_pages + 10);
+
+	/* As the core takes any index to be that it knows nothing of. */
+	place->entry_pages = Max(1, floor((place->pages - 1) * 0.9));
+	place->data_pages = place->pages - 1 - place->entry_pages;
+	place->entries = place->entry_pages * 100;
 }
 
 void
 hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *place,
-						 RelOptInfo *rel, List *columns)
+						 List *columns)
 {
 	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
 												  "pg_hone gin sample",
@@ -399,14 +454,14 @@ hone_whatif_estimate_gin(const HoneIndex *index, HoneIndexPlace *place,
 		make_extractor(&counting.extractors[i], index, i, exprType(list_nth(columns, i)));
 
 	pages.rows = place->rel_tuples;
-	pages.rows_per_page = place->rel_tuples / Max(rel->pages, 1);
+	pages.rows_per_page = place->rel_tuples / Max(place->rel_pages, 1);
 	pages.multicolumn = index->ncolumns > 1;
 
 	if (hone_whatif_sample(index, place, columns, true,
 						   Max(SAMPLE_ROWS / nplaces, 300), count_row, &counting) > 0)
 		gin_pages(&counting, &pages, place);
 	else
-		guess_pages(index, place, rel);
+		guess_pages(index, place);
 
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);

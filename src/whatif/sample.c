@@ -27,22 +27,43 @@
 
 #define BATCH_ROWS 200
 
-static bool
-may_sample(const HoneIndex *index, Oid relid)
+/* May the current user see what is in the index's table, as far as it is in this one? */
+bool
+hone_whatif_may_sample(const HoneIndex *index, Oid relid)
 {
 	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
 		check_enable_rls(relid, InvalidOid, true) == RLS_NONE &&
 		check_enable_rls(index->relid, InvalidOid, true) == RLS_NONE;
 }
 
-static char *
-sample_query(Oid relid, List *columns, List *predicate, double rel_tuples, int rows)
+/*
+ * Rows that stand together are alike. So the sample takes one row in a few
+ * from more pages than it would need, as far as that is not too many pages.
+ */
+#define MOST_PAGES 2000
+#define MOST_SPREAD 8
+
+static int
+row_spread(const HoneIndexPlace *place, int rows)
 {
+	double		part = place->rel_tuples / rows;
+	double		pages = rows / Max(place->rel_tuples / Max(place->rel_pages, 1), 1);
+	double		spread = Min(Min(part, MOST_PAGES / Max(pages, 1)), MOST_SPREAD);
+
+	return Max((int) spread, 1);
+}
+
+static char *
+sample_query(const HoneIndexPlace *place, List *columns, List *predicate, int rows)
+{
+	Oid			relid = place->relid;
 	StringInfoData sql;
 	char	   *relname = get_rel_name(relid);
 	char	   *schema = get_namespace_name(get_rel_namespace(relid));
 	List	   *context = deparse_context_for(relname, relid);
-	double		percent = rel_tuples > 0 ? 100.0 * rows / rel_tuples : 100;
+	int			spread = row_spread(place, rows);
+	double		percent = 100.0 * rows * spread / Max(place->rel_tuples, 1);
+	const char *glue = " WHERE ";
 	ListCell   *lc;
 
 	initStringInfo(&sql);
@@ -50,11 +71,16 @@ sample_query(Oid relid, List *columns, List *predicate, double rel_tuples, int r
 		appendStringInfo(&sql, "%s%s", lc == list_head(columns) ? "SELECT " : ", ",
 						 deparse_expression(lfirst(lc), context, false, false));
 	appendStringInfo(&sql, " FROM ONLY %s", quote_qualified_identifier(schema, relname));
-	if (percent < 50)
+	if (percent < 70)
 		appendStringInfo(&sql, " TABLESAMPLE pg_catalog.system (%g) REPEATABLE (0)",
 						 percent);
+	if (spread > 1)
+	{
+		appendStringInfo(&sql, "%spg_catalog.hashtid(ctid) %% %d = 0", glue, spread);
+		glue = " AND ";
+	}
 	if (predicate != NIL)
-		appendStringInfo(&sql, " WHERE %s",
+		appendStringInfo(&sql, "%s(%s)", glue,
 						 deparse_expression((Node *) make_ands_explicit(predicate),
 											context, false, false));
 	appendStringInfo(&sql, " LIMIT %d", rows + rows / 2);
@@ -87,9 +113,9 @@ fetch_batches(const char *sql, HoneSampleReader reader, void *arg)
 
 /*
  * Hand about `rows` rows of the table (or of them, those that belong in the
- * index), columns evaluated, to the reader, until it returns false. Returns how many it got; -1 if nothing may
- * be read. The reader must not allocate in the current context what is to
- * stay.
+ * index), columns evaluated, to the reader, until it returns false. Returns how
+ * many it got; -1 if nothing may be read. The reader must not allocate in the
+ * current context what is to stay.
  */
 int
 hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place, List *columns,
@@ -99,7 +125,7 @@ hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place, List *co
 	int			level;
 	int			result;
 
-	if (!may_sample(index, place->relid))
+	if (!hone_whatif_may_sample(index, place->relid))
 		return -1;
 	if (place->rel_tuples < 1)
 		return 0;
@@ -107,8 +133,7 @@ hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place, List *co
 	level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	sql = sample_query(place->relid, columns, indexed_only ? place->predicate : NIL,
-					   place->rel_tuples, rows);
+	sql = sample_query(place, columns, indexed_only ? place->predicate : NIL, rows);
 	SPI_connect();
 	result = fetch_batches(sql, reader, arg);
 	SPI_finish();

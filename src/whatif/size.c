@@ -337,14 +337,33 @@ count_rows(HoneIndexPlace *place)
 	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
 
 	place->rel_tuples = rel->tuples;
+	place->rel_pages = rel->pages;
+}
+
+/* GIN, GiST, SP-GiST: what the sample has told once need not be read again. */
+static void
+estimate_sampled(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
+				 List *columns)
+{
+	bool		may_sample = hone_whatif_may_sample(index, place->relid);
+
+	if (may_sample && hone_whatif_recall_size(index, place))
+		return;
+	if (index->amoid == GIN_AM_OID)
+		hone_whatif_estimate_gin(index, place, columns);
+	else
+		hone_whatif_estimate_tree(index, place, root, columns);
+	if (may_sample)
+		hone_whatif_keep_size(index, place);
 }
 
 static void
 estimate_place(const HoneIndex *index, HoneIndexPlace *place)
 {
 	PlannerInfo *root;
-	RelOptInfo *rel = hone_whatif_lone_relation(place->relid, &root);
 	List	   *columns = hone_whatif_index_columns(place, index->ncolumns, 1);
+
+	(void) hone_whatif_lone_relation(place->relid, &root);
 
 	place->tuples = place->rel_tuples * predicate_selectivity(index, place, root);
 	place->tree_height = -1;
@@ -356,14 +375,11 @@ estimate_place(const HoneIndex *index, HoneIndexPlace *place)
 		case HASH_AM_OID:
 			hone_whatif_estimate_hash(index, place, root, columns);
 			break;
-		case GIN_AM_OID:
-			hone_whatif_estimate_gin(index, place, rel, columns);
-			break;
 		case BRIN_AM_OID:
-			hone_whatif_estimate_brin(index, place, root, rel, columns);
+			hone_whatif_estimate_brin(index, place, root, columns);
 			break;
 		default:
-			hone_whatif_estimate_tree(index, place, root, columns);
+			estimate_sampled(index, place, root, columns);
 			break;
 	}
 }
