@@ -224,23 +224,51 @@ typedef struct GinPages
 	bool		multicolumn;
 } GinPages;
 
-/* Add `times` entries of `width` bytes that `count` rows have each. */
+/* A page's room for entries, and how full splits at its right end leave it. */
+#define ENTRY_ROOM ((double) (BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(GinPageOpaqueData))))
+#define SPLIT_FILL 0.53
+
+/*
+ * Bytes that `times` entries of `size` bytes take, on pages that are SPLIT_FILL
+ * full. Of large ones more than that stay on a page that is split: two of
+ * three.
+ */
+static double
+entry_bytes(double times, double size)
+{
+	double		tuple = size + (MAXIMUM_ALIGNOF - 1) / 2.0 + sizeof(ItemIdData);
+	double		left = floor(ENTRY_ROOM / tuple / 2) + 1;
+
+	return times * tuple * Min(1, SPLIT_FILL / (left * tuple / ENTRY_ROOM));
+}
+
+/*
+ * Add `times` entries of `width` bytes that some `count` rows have each. Those
+ * whose list does not fit beside the key get a tree of their own for it; where
+ * that is near, chance decides for each, as their counts scatter.
+ */
 static void
 add_entries(GinPages *pages, double times, double width, double count)
 {
-	double		list = count * posting_bytes(count, pages->rows, pages->rows_per_page);
+	double		item = posting_bytes(count, pages->rows, pages->rows_per_page);
+	double		list = count * item;
 	double		head = sizeof(IndexTupleData) + width + (pages->multicolumn ? 2 : 0);
-	double		tuple = head + sizeof(ItemPointerData) + 2 + list;
+	double		overhead = head + sizeof(ItemPointerData) + 2;
+	double		most = Max(GinMaxItemSize - overhead, 0) / item;
+	double		trees = times * 0.5 * erfc((most - count) / sqrt(2 * Max(count, 1)));
+	double		inline_list = Min(list, most * item);
 
-	if (tuple > GinMaxItemSize)
+	if (trees < 0.01)
+		trees = 0;
+	if (trees > 0)
 	{
 		/* Segments of some 256 bytes have a header of 8. */
 		double		leaves = ceil(list * 264 / 256 / GinDataPageMaxDataSize);
 
-		pages->data_pages += times * (leaves > 1 ? leaves + 1 : 1);
-		tuple = head;
+		pages->data_pages += trees * (leaves > 1 ? leaves + 1 : 1);
 	}
-	pages->entry_bytes += times * (tuple + (MAXIMUM_ALIGNOF - 1) / 2.0 + sizeof(ItemIdData));
+	pages->entry_bytes += entry_bytes(trees, head) +
+		entry_bytes(times - trees, overhead + inline_list);
 }
 
 /*
@@ -303,7 +331,7 @@ entry_fill(double batches)
 {
 	if (batches > 2)
 		return 0.70;
-	return Min(0.53 * Max(batches, 1), 0.80);
+	return Min(SPLIT_FILL * Max(batches, 1), 0.80);
 }
 
 static double
@@ -311,8 +339,7 @@ entry_pages(double bytes, double distinct, double postings)
 {
 	/* A tree node and a first list of pointers for each entry, and its key. */
 	double		memory = distinct * 112 + postings * sizeof(ItemPointerData) + bytes;
-	double		room = BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(GinPageOpaqueData));
-	double		leaves = ceil(bytes / (room *
+	double		leaves = ceil(bytes / (ENTRY_ROOM *
 									   entry_fill(memory / (maintenance_work_mem * 1024.0))));
 
 	return leaves > 1 ? leaves + ceil(leaves / 150) : 1;
