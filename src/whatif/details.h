@@ -141,6 +141,17 @@ extern void hone_whatif_estimate_brin(const HoneIndex *index, HoneIndexPlace *pl
 extern void hone_whatif_estimate_tree(const HoneIndex *index, HoneIndexPlace *place,
 									  PlannerInfo *root, List *columns);
 
+/* gistfill.c: a leaf's key columns as stored, and its bytes with its line pointer. */
+typedef struct HoneIndexLeaf
+{
+	Datum	   *keys;
+	bool	   *isnull;
+	double		size;
+} HoneIndexLeaf;
+
+extern double hone_whatif_gist_fill(const HoneIndex *index, Oid relid, HoneIndexLeaf **leaves,
+									int nleaves, const int16 *len, double *inner_bytes);
+
 /* cost.c: what IndexOptInfo.amcostestimate of an imagined index is. */
 extern void hone_whatif_set_cost(IndexOptInfo *info, const HoneIndex *index,
 								 const HoneIndexPlace *place);

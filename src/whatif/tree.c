@@ -5,7 +5,7 @@
  * What the leaves hold is what the operator class makes of a value, which its
  * width in the table does not tell: a sample of the table's values is given to
  * the operator class's own compress function. How full the pages get is
- * measured, not known: see the constants.
+ * tried in GiST (gistfill.c), and a constant in SP-GiST.
  */
 #include "postgres.h"
 
@@ -16,6 +16,7 @@
 #include "access/htup_details.h"
 #include "access/itup.h"
 #include "access/spgist_private.h"
+#include "access/table.h"
 #include "catalog/pg_am.h"
 #include "nodes/nodeFuncs.h"
 #include "utils/datum.h"
@@ -24,31 +25,37 @@
 
 #include "whatif/details.h"
 
-#define SAMPLE_ROWS 2000
+#define SAMPLE_ROWS 3000
+#define SAMPLE_BYTES (8.0 * 1024 * 1024)
 
 #define PAGE_ROOM ((double) (BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(GISTPageOpaqueData))))
 
-#define INSERTED_FILL 0.65
-#define SORTED_FILL 0.85
+/* Where the sample does not tell. */
+#define GIST_FILL 0.57
 #define SPGIST_FILL 0.75
 
 typedef struct Measuring
 {
 	const HoneIndex *index;
 	FmgrInfo   *compress;		/* per key column; fn_oid 0 if there is none */
+	Relation	rel;
 	int16	   *len;			/* of what is stored, per column */
+	bool	   *byval;
 	char	   *align;
 	Size		header;
+	MemoryContext context;
 	MemoryContext row_context;
 	int			rows;
 	double		bytes;			/* of all leaf tuples */
+	HoneIndexLeaf  **leaves;			/* GiST, those with a value in the first column */
+	int			nleaves;
 } Measuring;
 
 /* Bytes that a value adds to a tuple of `size` bytes. */
 static Size
-add_value(Size size, Datum value, int16 len, char align)
+add_value(Size size, Datum value, bool byval, int16 len, char align)
 {
-	Size		width = datumGetSize(value, len > 0 && len <= (int16) sizeof(Datum), len);
+	Size		width = datumGetSize(value, byval, len);
 
 	if (len != -1)
 		return att_align_nominal(size, align) + width;
@@ -70,7 +77,7 @@ stored_value(Measuring *measuring, int i, Datum value)
 	if (measuring->index->amoid == SPGIST_AM_OID)
 		return FunctionCall1Coll(&measuring->compress[i],
 								 measuring->index->details->collations[i], value);
-	gistentryinit(entry, value, (Relation) NULL, (Page) NULL, (OffsetNumber) 0, true);
+	gistentryinit(entry, value, measuring->rel, (Page) NULL, (OffsetNumber) 0, true);
 	compressed = (GISTENTRY *)
 		DatumGetPointer(FunctionCall1Coll(&measuring->compress[i],
 										  measuring->index->details->collations[i],
@@ -78,31 +85,57 @@ stored_value(Measuring *measuring, int i, Datum value)
 	return compressed->key;
 }
 
+static void
+keep_leaf(Measuring *measuring, const Datum *keys, const bool *isnull, double size)
+{
+	MemoryContext old = MemoryContextSwitchTo(measuring->context);
+	int			ncolumns = measuring->index->nkeycolumns;
+	HoneIndexLeaf   *leaf = palloc(sizeof(HoneIndexLeaf));
+
+	leaf->keys = palloc(sizeof(Datum) * ncolumns);
+	leaf->isnull = palloc(sizeof(bool) * ncolumns);
+	leaf->size = size;
+	for (int i = 0; i < ncolumns; i++)
+	{
+		int16		len = measuring->len[i];
+
+		leaf->isnull[i] = isnull[i];
+		if (!isnull[i])
+			leaf->keys[i] = datumCopy(keys[i], measuring->byval[i], len);
+	}
+	measuring->leaves[measuring->nleaves++] = leaf;
+	MemoryContextSwitchTo(old);
+}
+
 static bool
 measure_row(HeapTuple tuple, TupleDesc desc, void *arg)
 {
 	Measuring  *measuring = arg;
 	MemoryContext old = MemoryContextSwitchTo(measuring->row_context);
+	Datum		values[INDEX_MAX_KEYS];
+	bool		isnull[INDEX_MAX_KEYS];
 	Size		size = 0;
 	bool		nulls = false;
 
 	for (int i = 0; i < measuring->index->ncolumns; i++)
 	{
-		bool		isnull;
-		Datum		value = heap_getattr(tuple, i + 1, desc, &isnull);
-
-		if (isnull)
-			nulls = true;
-		else
-			size = add_value(size, stored_value(measuring, i, value),
-							 measuring->len[i], measuring->align[i]);
+		values[i] = heap_getattr(tuple, i + 1, desc, &isnull[i]);
+		nulls |= isnull[i];
+		if (isnull[i])
+			continue;
+		values[i] = stored_value(measuring, i, values[i]);
+		size = add_value(size, values[i], measuring->byval[i], measuring->len[i],
+						 measuring->align[i]);
 	}
-	measuring->rows++;
-	measuring->bytes += sizeof(ItemIdData) +
+	size = sizeof(ItemIdData) +
 		MAXALIGN(size + (nulls ? MAXALIGN(measuring->header + 4) : measuring->header));
+	measuring->rows++;
+	measuring->bytes += size;
+	if (measuring->leaves != NULL && !isnull[0])
+		keep_leaf(measuring, values, isnull, size);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(measuring->row_context);
-	return measuring->rows < 2 * SAMPLE_ROWS;
+	return measuring->rows < SAMPLE_ROWS && measuring->bytes < SAMPLE_BYTES;
 }
 
 static void
@@ -114,12 +147,14 @@ prepare(Measuring *measuring, const HoneIndex *index, List *columns)
 	measuring->compress = palloc0(sizeof(FmgrInfo) * index->ncolumns);
 	measuring->len = palloc0(sizeof(int16) * index->ncolumns);
 	measuring->align = palloc0(sizeof(char) * index->ncolumns);
+	measuring->byval = palloc0(sizeof(bool) * index->ncolumns);
+	if (index->amoid == GIST_AM_OID)
+		measuring->leaves = palloc(sizeof(HoneIndexLeaf *) * SAMPLE_ROWS);
 	measuring->header = index->amoid == GIST_AM_OID ?
 		sizeof(IndexTupleData) : MAXALIGN(sizeof(SpGistLeafTupleData));
 	for (int i = 0; i < index->ncolumns; i++)
 	{
 		Oid			type = exprType(list_nth(columns, i));
-		bool		byval;
 		Oid			proc = InvalidOid;
 
 		if (i < index->nkeycolumns)
@@ -133,7 +168,8 @@ prepare(Measuring *measuring, const HoneIndex *index, List *columns)
 			set_fn_opclass_options(&measuring->compress[i],
 								   index->details->parsed_options[i]);
 		}
-		get_typlenbyvalalign(type, &measuring->len[i], &byval, &measuring->align[i]);
+		get_typlenbyvalalign(type, &measuring->len[i], &measuring->byval[i],
+							 &measuring->align[i]);
 	}
 }
 
@@ -158,19 +194,44 @@ guess_bytes(const HoneIndex *index, const HoneIndexPlace *place, PlannerInfo *ro
 	return sizeof(ItemIdData) + MAXALIGN((Size) (header + bytes));
 }
 
+/* Leaves, and levels of inner pages above them. */
 static double
-page_fill(const HoneIndex *index)
+count_pages(double bytes, double fill, double inner)
 {
-	double		full = index->details->fillfactor;
+	double		level = Max(1, ceil(bytes / (PAGE_ROOM * fill)));
+	double		fanout = Max(2, floor(PAGE_ROOM * fill / inner));
+	double		pages = level;
 
-	if (index->amoid == SPGIST_AM_OID)
-		return SPGIST_FILL * full / SPGIST_DEFAULT_FILLFACTOR;
-	for (int i = 0; i < index->nkeycolumns; i++)
+	while (level > 1)
 	{
-		if (!OidIsValid(hone_whatif_support_proc(index, i, GIST_SORTSUPPORT_PROC)))
-			return INSERTED_FILL * full / GIST_DEFAULT_FILLFACTOR;
+		level = ceil(level / fanout);
+		pages += level;
 	}
-	return SORTED_FILL * full / GIST_DEFAULT_FILLFACTOR;
+	return pages;
+}
+
+static double
+gist_pages(Measuring *measuring, const HoneIndexPlace *place, double tuple)
+{
+	const HoneIndex *index = measuring->index;
+	double		inner = tuple;
+	double		fill = 0;
+
+	if (measuring->nleaves > 0)
+		fill = hone_whatif_gist_fill(index, place->relid, measuring->leaves,
+									 measuring->nleaves, measuring->len, &inner);
+	if (fill <= 0)
+		fill = GIST_FILL * index->details->fillfactor / GIST_DEFAULT_FILLFACTOR;
+	return count_pages(place->tuples * tuple, fill, inner);
+}
+
+static double
+spgist_pages(const HoneIndex *index, const HoneIndexPlace *place, double tuple)
+{
+	double		fill = SPGIST_FILL * index->details->fillfactor / SPGIST_DEFAULT_FILLFACTOR;
+
+	/* The meta page and the root of nulls. */
+	return 2 + count_pages(place->tuples * tuple, Min(fill, 0.95), tuple);
 }
 
 void
@@ -183,28 +244,22 @@ hone_whatif_estimate_tree(const HoneIndex *index, HoneIndexPlace *place,
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Measuring	measuring = {0};
 	double		tuple;
-	double		leaves;
-	double		fanout;
 
 	prepare(&measuring, index, columns);
+	measuring.context = context;
 	measuring.row_context = AllocSetContextCreate(context, "pg_hone tree row",
 												  ALLOCSET_DEFAULT_SIZES);
+	measuring.rel = table_open(place->relid, NoLock);
 	if (hone_whatif_sample(index, place, columns, true, SAMPLE_ROWS, measure_row,
 						   &measuring) > 0)
 		tuple = measuring.bytes / measuring.rows;
 	else
 		tuple = guess_bytes(index, place, root, columns, measuring.header);
+	if (index->amoid == GIST_AM_OID)
+		place->pages = gist_pages(&measuring, place, tuple);
+	else
+		place->pages = spgist_pages(index, place, tuple);
+	table_close(measuring.rel, NoLock);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
-
-	leaves = Max(1, ceil(place->tuples * tuple / (PAGE_ROOM * page_fill(index))));
-	fanout = Max(2, floor(PAGE_ROOM * page_fill(index) / tuple));
-	place->pages = leaves;
-	for (double level = leaves; level > 1;)
-	{
-		level = ceil(level / fanout);
-		place->pages += level;
-	}
-	if (index->amoid == SPGIST_AM_OID)
-		place->pages += 2;		/* meta page and the root of nulls */
 }
