@@ -30,6 +30,9 @@
 #define DEFAULT_FALSE_POSITIVES 0.01
 #define LEAST_DISTINCT 16
 
+/* Smaller parts are stored as they are (TOAST_INDEX_TARGET). */
+#define COMPRESSED_FROM (MaxHeapTupleSize / 16)
+
 #define PAGE_ROOM ((double) (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - MAXALIGN(sizeof(BrinSpecialSpace))))
 
 static double
@@ -74,7 +77,8 @@ bloom_width(Datum options, int pages_per_range, double distinct, double rows)
 									 DEFAULT_FALSE_POSITIVES);
 	double		bytes;
 	double		hashes;
-	double		filled;
+	double		set;			/* part of the bits */
+	double		mixed;			/* part of the bytes that have both kinds */
 
 	if (wanted < 0)
 		wanted = -wanted * most;
@@ -86,11 +90,12 @@ bloom_width(Datum options, int pages_per_range, double distinct, double rows)
 				 errmsg("the bloom filter is too large (%d > %d)", (int) bytes,
 						(int) PAGE_ROOM)));
 
-	/* Bytes that are all zero are about what compression can save. */
+	/* Bytes that are all zeros, or all ones, are about what compression saves. */
 	hashes = rint(M_LN2 * bytes * 8 / wanted);
-	filled = -expm1(-hashes * Min(distinct, rows) / bytes);
-	if (bytes > 500 && filled < 0.7)
-		bytes *= Min(1, filled * 1.3 + 0.02);
+	set = -expm1(-hashes * Min(distinct, rows) / (bytes * 8));
+	mixed = 1 - Max(pow(set, 8), pow(1 - set, 8));
+	if (bytes > COMPRESSED_FROM && mixed < 0.7)
+		bytes *= Min(1, mixed * 1.3 + 0.02);
 	return 16 + bytes;
 }
 

@@ -8,6 +8,7 @@
 
 #include "access/amapi.h"
 #include "access/htup.h"
+#include "access/spgist.h"
 #include "access/tupdesc.h"
 #include "nodes/pathnodes.h"
 #include "utils/relcache.h"
@@ -92,6 +93,9 @@ extern void hone_whatif_take_opclass_options(HoneIndex *index, int i, List *opti
 extern void hone_whatif_find_returnable(HoneIndex *index, const Oid *types);
 extern Oid	hone_whatif_support_proc(const HoneIndex *index, int i, int number);
 extern Oid	hone_whatif_stored_type(const HoneIndex *index, int i, Oid column_type);
+
+extern bool hone_whatif_spgist_config(const HoneIndex *index, Oid column_type,
+									  spgConfigOut *config);
 
 /* inject.c */
 extern void hone_whatif_inject(Oid relid, RelOptInfo *rel, List *create);

@@ -30,8 +30,8 @@
 #include "base/compat.h"
 #include "whatif/details.h"
 
-#define SAMPLE_ROWS 10000
-#define SAMPLE_MAX_ROWS (2 * SAMPLE_ROWS)
+#define SAMPLE_ROWS 20000
+#define SAMPLE_MAX_ROWS (SAMPLE_ROWS + SAMPLE_ROWS / 2)
 #define SAMPLE_BYTES (16.0 * 1024 * 1024)
 
 typedef struct Collecting

@@ -226,7 +226,7 @@ typedef struct GinPages
 
 /* A page's room for entries, and how full splits at its right end leave it. */
 #define ENTRY_ROOM ((double) (BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(GinPageOpaqueData))))
-#define SPLIT_FILL 0.53
+#define SPLIT_FILL 0.51
 
 /*
  * Bytes that `times` entries of `size` bytes take, on pages that are SPLIT_FILL
@@ -251,7 +251,7 @@ static void
 add_entries(GinPages *pages, double times, double width, double count)
 {
 	double		item = posting_bytes(count, pages->rows, pages->rows_per_page);
-	double		list = count * item;
+	double		list = Max(count - 1, 0) * item;	/* the first is in the overhead */
 	double		head = sizeof(IndexTupleData) + width + (pages->multicolumn ? 2 : 0);
 	double		overhead = head + sizeof(ItemPointerData) + 2;
 	double		most = Max(GinMaxItemSize - overhead, 0) / item;

@@ -92,20 +92,27 @@ hone_whatif_take_opclass_options(HoneIndex *index, int i, List *options)
 		build_local_reloptions(&known, details->opclass_options[i], true);
 }
 
+bool
+hone_whatif_spgist_config(const HoneIndex *index, Oid column_type, spgConfigOut *config)
+{
+	spgConfigIn in;
+	Oid			proc = hone_whatif_support_proc(index, 0, SPGIST_CONFIG_PROC);
+
+	memset(config, 0, sizeof(*config));
+	if (!OidIsValid(proc))
+		return false;
+	in.attType = input_type(index, 0, column_type);
+	(void) OidFunctionCall2Coll(proc, index->details->collations[0],
+								PointerGetDatum(&in), PointerGetDatum(config));
+	return true;
+}
+
 static bool
 spgist_returns(const HoneIndex *index, Oid column_type)
 {
-	spgConfigIn in;
-	spgConfigOut out;
-	Oid			proc = hone_whatif_support_proc(index, 0, SPGIST_CONFIG_PROC);
+	spgConfigOut config;
 
-	if (!OidIsValid(proc))
-		return false;
-	memset(&out, 0, sizeof(out));
-	in.attType = input_type(index, 0, column_type);
-	(void) OidFunctionCall2Coll(proc, index->details->collations[0],
-								PointerGetDatum(&in), PointerGetDatum(&out));
-	return out.canReturnData;
+	return hone_whatif_spgist_config(index, column_type, &config) && config.canReturnData;
 }
 
 /* What index_can_return() would say of the real index; types are the columns'. */

@@ -40,6 +40,7 @@ typedef struct Measuring
 	FmgrInfo   *compress;		/* per key column; fn_oid 0 if there is none */
 	Relation	rel;
 	int16	   *len;			/* of what is stored, per column */
+	bool		strips;			/* SP-GiST: beginnings are not in the leaves */
 	bool	   *byval;
 	char	   *align;
 	Size		header;
@@ -47,7 +48,7 @@ typedef struct Measuring
 	MemoryContext row_context;
 	int			rows;
 	double		bytes;			/* of all leaf tuples */
-	HoneIndexLeaf  **leaves;			/* GiST, those with a value in the first column */
+	HoneIndexLeaf  **leaves;			/* where wanted, those with a value in the first column */
 	int			nleaves;
 } Measuring;
 
@@ -127,15 +128,28 @@ measure_row(HeapTuple tuple, TupleDesc desc, void *arg)
 		size = add_value(size, values[i], measuring->byval[i], measuring->len[i],
 						 measuring->align[i]);
 	}
-	size = sizeof(ItemIdData) +
-		MAXALIGN(size + (nulls ? MAXALIGN(measuring->header + 4) : measuring->header));
+	/* A null alone, in SP-GiST, is in a tree of its own. */
+	if (measuring->index->amoid == SPGIST_AM_OID && measuring->index->ncolumns == 1)
+		nulls = false;
+	size += nulls ? MAXALIGN(measuring->header + 4) : measuring->header;
 	measuring->rows++;
-	measuring->bytes += size;
+	measuring->bytes += sizeof(ItemIdData) + MAXALIGN(size);
 	if (measuring->leaves != NULL && !isnull[0])
-		keep_leaf(measuring, values, isnull, size);
+		keep_leaf(measuring, values, isnull,
+				  measuring->strips ? size : sizeof(ItemIdData) + MAXALIGN(size));
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(measuring->row_context);
 	return measuring->rows < SAMPLE_ROWS && measuring->bytes < SAMPLE_BYTES;
+}
+
+static bool
+strips_prefixes(const HoneIndex *index, Oid column_type)
+{
+	spgConfigOut config;
+
+	return index->amoid == SPGIST_AM_OID && hone_whatif_spgist_config(index, column_type, &config) &&
+		config.longValuesOK &&
+		get_typlen(OidIsValid(config.leafType) ? config.leafType : column_type) == -1;
 }
 
 static void
@@ -148,7 +162,8 @@ prepare(Measuring *measuring, const HoneIndex *index, List *columns)
 	measuring->len = palloc0(sizeof(int16) * index->ncolumns);
 	measuring->align = palloc0(sizeof(char) * index->ncolumns);
 	measuring->byval = palloc0(sizeof(bool) * index->ncolumns);
-	if (index->amoid == GIST_AM_OID)
+	measuring->strips = strips_prefixes(index, exprType(linitial(columns)));
+	if (index->amoid == GIST_AM_OID || measuring->strips)
 		measuring->leaves = palloc(sizeof(HoneIndexLeaf *) * SAMPLE_ROWS);
 	measuring->header = index->amoid == GIST_AM_OID ?
 		sizeof(IndexTupleData) : MAXALIGN(sizeof(SpGistLeafTupleData));
@@ -225,6 +240,60 @@ gist_pages(Measuring *measuring, const HoneIndexPlace *place, double tuple)
 	return count_pages(place->tuples * tuple, fill, inner);
 }
 
+static int
+compare_bytes(const void *a, const void *b)
+{
+	Pointer		left = DatumGetPointer((*(HoneIndexLeaf *const *) a)->keys[0]);
+	Pointer		right = DatumGetPointer((*(HoneIndexLeaf *const *) b)->keys[0]);
+	Size		nleft = VARSIZE_ANY_EXHDR(left);
+	Size		nright = VARSIZE_ANY_EXHDR(right);
+	int			result = memcmp(VARDATA_ANY(left), VARDATA_ANY(right), Min(nleft, nright));
+
+	return result != 0 ? result : (nleft > nright) - (nleft < nright);
+}
+
+static Size
+common_prefix(const HoneIndexLeaf *a, const HoneIndexLeaf *b)
+{
+	Pointer		left = DatumGetPointer(a->keys[0]);
+	Pointer		right = DatumGetPointer(b->keys[0]);
+	Size		most = Min(VARSIZE_ANY_EXHDR(left), VARSIZE_ANY_EXHDR(right));
+	Size		n = 0;
+
+	while (n < most && VARDATA_ANY(left)[n] == VARDATA_ANY(right)[n])
+		n++;
+	return n;
+}
+
+/*
+ * Operator classes that take long values keep in a leaf what is left after the
+ * inner tuples have told the beginning: what the values of one page have in
+ * common. In the sample these are as many neighbours as a page's part of it.
+ */
+static double
+without_prefixes(Measuring *measuring, const HoneIndexPlace *place, double tuple)
+{
+	int			n = measuring->nleaves;
+	double		page = PAGE_ROOM * SPGIST_FILL / tuple;
+	int			distance = (int) (page / Max(place->tuples, 1) * n) + 1;
+	double		saved = 0;
+
+	if (n <= distance)
+		return tuple;
+	qsort(measuring->leaves, n, sizeof(HoneIndexLeaf *), compare_bytes);
+	for (int i = 0; i < n; i++)
+	{
+		HoneIndexLeaf   *leaf = measuring->leaves[i];
+		HoneIndexLeaf   *other = measuring->leaves[i + distance < n ? i + distance : i - distance];
+		Size		common = common_prefix(leaf, other);
+
+		/* Sizes are still those without alignment. */
+		saved += (double) MAXALIGN((Size) leaf->size) -
+			(double) MAXALIGN((Size) leaf->size - common);
+	}
+	return tuple - saved / n;
+}
+
 static double
 spgist_pages(const HoneIndex *index, const HoneIndexPlace *place, double tuple)
 {
@@ -258,7 +327,11 @@ hone_whatif_estimate_tree(const HoneIndex *index, HoneIndexPlace *place,
 	if (index->amoid == GIST_AM_OID)
 		place->pages = gist_pages(&measuring, place, tuple);
 	else
+	{
+		if (measuring.strips)
+			tuple = without_prefixes(&measuring, place, tuple);
 		place->pages = spgist_pages(index, place, tuple);
+	}
 	table_close(measuring.rel, NoLock);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
