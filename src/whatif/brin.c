@@ -115,7 +115,8 @@ part_width(const HoneIndex *index, int i, Oid part, const HoneColumnFigures *fig
 							   figures->ndistinct, rows);
 		case PG_BRIN_MINMAX_MULTI_SUMMARYOID:
 			values = option_value(options, "values_per_range", DEFAULT_VALUES_PER_RANGE);
-			return 20 + Min(values, Max(1, Min(rows, figures->ndistinct))) * width;
+			/* What is left of more values are ranges and single ones, about so many. */
+			return 20 + Min(0.75 * values, Max(1, Min(rows, figures->ndistinct))) * width;
 		case BOOLOID:
 			return 1;
 		default:

@@ -7,10 +7,10 @@
  * takes a thousand times as long as the rest. So sizes that come from a
  * sample, and statistics of expressions, are kept.
  *
- * What must stay true: a role gets back only what it has read itself, while
- * it may still read it (the caller asks hone_whatif_may_sample first), and nothing that
- * an invalidation message of the table, or of a function, has come for since. Sizes are
- * not used when the table has grown or shrunk by a tenth.
+ * What must stay true: a role gets back only what it has read itself, while it
+ * may still read it (the caller asks hone_whatif_may_sample first), and nothing
+ * that an invalidation message of the table, or of a function, has come for since,
+ * nor what was read when the table had a tenth more or fewer rows.
  *
  * Backend-local, no locks. The memory belongs to the top transaction, so that a
  * subtransaction may be rolled back around each question; it is emptied when it
@@ -39,7 +39,7 @@ typedef struct Kept
 
 	/* Either the size of an index ... */
 	char	   *definition;
-	HoneIndexPlace place;		/* its figures only */
+	HoneIndexPlace place;		/* of stats, too: its figures only */
 
 	/* ... or the statistics of an expression. */
 	Node	   *expr;
@@ -107,19 +107,27 @@ prepare(void)
 }
 
 static bool
-counts_for(const Kept *kept, Oid relid)
+about_as_many(double a, double b)
 {
-	return !kept->stale && kept->relid == relid && kept->userid == GetUserId();
+	return a <= b * 1.1 && b <= a * 1.1;
+}
+
+static bool
+counts_for(const Kept *kept, const HoneIndexPlace *place)
+{
+	return !kept->stale && kept->relid == place->relid && kept->userid == GetUserId() &&
+		about_as_many(kept->place.rel_tuples, place->rel_tuples);
 }
 
 /* Not in the list yet: what it is to hold may fail to be copied. */
 static Kept *
-make_kept(Oid relid)
+make_kept(const HoneIndexPlace *place)
 {
 	Kept	   *kept = palloc0(sizeof(Kept));
 
 	kept->userid = GetUserId();
-	kept->relid = relid;
+	kept->relid = place->relid;
+	kept->place = *place;
 	return kept;
 }
 
@@ -130,21 +138,14 @@ add_kept(Kept *kept)
 	all = kept;
 }
 
-static bool
-about_as_many(double a, double b)
-{
-	return a <= b * 1.1 && b <= a * 1.1;
-}
-
 /* Take the figures that an equal index in the same table was given; false if none was. */
 bool
 hone_whatif_recall_size(const HoneIndex *index, HoneIndexPlace *place)
 {
 	for (Kept *kept = all; kept != NULL; kept = kept->next)
 	{
-		if (!counts_for(kept, place->relid) || kept->definition == NULL ||
-			strcmp(kept->definition, index->definition) != 0 ||
-			!about_as_many(kept->place.rel_tuples, place->rel_tuples))
+		if (!counts_for(kept, place) || kept->definition == NULL ||
+			strcmp(kept->definition, index->definition) != 0)
 			continue;
 		place->pages = kept->place.pages;
 		place->entry_pages = kept->place.entry_pages;
@@ -163,20 +164,20 @@ hone_whatif_keep_size(const HoneIndex *index, const HoneIndexPlace *place)
 
 	prepare();
 	old = MemoryContextSwitchTo(context);
-	kept = make_kept(place->relid);
+	kept = make_kept(place);
 	kept->definition = pstrdup(index->definition);
-	kept->place = *place;
 	add_kept(kept);
 	MemoryContextSwitchTo(old);
 }
 
 /* *stats is a copy, or NULL if there are none for this expression. */
 bool
-hone_whatif_recall_stats(Oid relid, Node *expr, Oid collation, HeapTuple *stats)
+hone_whatif_recall_stats(const HoneIndexPlace *place, Node *expr, Oid collation,
+						 HeapTuple *stats)
 {
 	for (Kept *kept = all; kept != NULL; kept = kept->next)
 	{
-		if (!counts_for(kept, relid) || kept->expr == NULL ||
+		if (!counts_for(kept, place) || kept->expr == NULL ||
 			kept->collation != collation || !equal(kept->expr, expr))
 			continue;
 		*stats = kept->stats ? heap_copytuple(kept->stats) : NULL;
@@ -186,14 +187,15 @@ hone_whatif_recall_stats(Oid relid, Node *expr, Oid collation, HeapTuple *stats)
 }
 
 void
-hone_whatif_keep_stats_of(Oid relid, Node *expr, Oid collation, HeapTuple stats)
+hone_whatif_keep_stats_of(const HoneIndexPlace *place, Node *expr, Oid collation,
+						  HeapTuple stats)
 {
 	MemoryContext old;
 	Kept	   *kept;
 
 	prepare();
 	old = MemoryContextSwitchTo(context);
-	kept = make_kept(relid);
+	kept = make_kept(place);
 	kept->expr = copyObject(expr);
 	kept->collation = collation;
 	kept->stats = stats ? heap_copytuple(stats) : NULL;

@@ -177,10 +177,10 @@ extern bool hone_whatif_may_sample(const HoneIndex *index, Oid relid);
 /* cache.c: see there */
 extern bool hone_whatif_recall_size(const HoneIndex *index, HoneIndexPlace *place);
 extern void hone_whatif_keep_size(const HoneIndex *index, const HoneIndexPlace *place);
-extern bool hone_whatif_recall_stats(Oid relid, Node *expr, Oid collation,
-									 HeapTuple *stats);
-extern void hone_whatif_keep_stats_of(Oid relid, Node *expr, Oid collation,
-									  HeapTuple stats);
+extern bool hone_whatif_recall_stats(const HoneIndexPlace *place, Node *expr,
+									 Oid collation, HeapTuple *stats);
+extern void hone_whatif_keep_stats_of(const HoneIndexPlace *place, Node *expr,
+									  Oid collation, HeapTuple stats);
 
 /* exprstats.c */
 extern void hone_whatif_analyse_expressions(HoneIndex *index);

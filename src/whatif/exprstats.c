@@ -196,7 +196,7 @@ analyse_expressions(HoneIndex *index, const HoneIndexPlace *place,
 				index->details->stats[i] = form_statistics(stats);
 			MemoryContextSwitchTo(old);
 		}
-		hone_whatif_keep_stats_of(place->relid, expr, index->details->collations[i],
+		hone_whatif_keep_stats_of(place, expr, index->details->collations[i],
 								  index->details->stats[i]);
 		nexpr++;
 	}
@@ -211,7 +211,7 @@ recall_expressions(HoneIndex *index, const HoneIndexPlace *place)
 	for (int i = 0; i < index->nkeycolumns; i++)
 	{
 		if (place->keys[i] == 0 &&
-			!hone_whatif_recall_stats(place->relid, list_nth(place->exprs, nexpr++),
+			!hone_whatif_recall_stats(place, list_nth(place->exprs, nexpr++),
 									  index->details->collations[i],
 									  &index->details->stats[i]))
 			return false;

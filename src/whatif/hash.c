@@ -23,17 +23,22 @@
 #define PAGE_ITEMS floor((BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(HashPageOpaqueData))) / (double) ITEM_BYTES)
 #define MOST_BUCKETS 1073741824.0
 
+/* Rows a bucket is meant to hold. */
 static double
-count_buckets(double rows, int fillfactor)
+bucket_rows(int fillfactor)
 {
-	double		target = Max(10, BLCKSZ * fillfactor / 100 / (int) ITEM_BYTES);
-	double		wanted = rows / target;
+	return Max(10, BLCKSZ * fillfactor / 100 / (int) ITEM_BYTES);
+}
 
-	if (wanted <= 2)
+/* Bucket pages there are when so many buckets are in use: they are made in groups. */
+static double
+allocated_buckets(double buckets)
+{
+	if (buckets <= 2)
 		return 2;
-	if (wanted >= MOST_BUCKETS)
+	if (buckets >= MOST_BUCKETS)
 		return MOST_BUCKETS;
-	return _hash_get_totalbuckets(_hash_spareindex((uint32) wanted));
+	return _hash_get_totalbuckets(_hash_spareindex((uint32) buckets));
 }
 
 /*
@@ -89,7 +94,9 @@ hone_whatif_estimate_hash(const HoneIndex *index, HoneIndexPlace *place,
 	VariableStatData vardata;
 	HeapTuple	sampled = hone_whatif_sampled_stats(index, 0);
 	AttStatsSlot slot;
-	double		buckets = count_buckets(place->rel_tuples, index->details->fillfactor);
+	double		wanted = bucket_rows(index->details->fillfactor);
+	double		allocated = allocated_buckets(place->rel_tuples / wanted);
+	double		buckets = allocated;
 	double		rows;
 	double		groups;
 	double		pages = 0;
@@ -98,6 +105,13 @@ hone_whatif_estimate_hash(const HoneIndex *index, HoneIndexPlace *place,
 	hone_whatif_apply_predicate(&figures, linitial(columns), place->predicate);
 	rows = place->tuples * (1 - figures.null_frac);
 	groups = Max(1, Min(figures.ndistinct, rows));
+
+	/* What was made for the rows expected is split when more come. */
+	if (rows > wanted * buckets)
+	{
+		buckets = ceil(rows / wanted);
+		allocated = allocated_buckets(buckets);
+	}
 
 	hone_whatif_examine_column(root, linitial(columns), sampled, &vardata);
 	if (groups > 1 && HeapTupleIsValid(vardata.statsTuple) && vardata.acl_ok &&
@@ -122,5 +136,5 @@ hone_whatif_estimate_hash(const HoneIndex *index, HoneIndexPlace *place,
 		pages += overflow_of_all(buckets, groups, rows / groups);
 
 	/* The meta page and the first bitmap of overflow pages. */
-	place->pages = 2 + buckets + ceil(pages);
+	place->pages = 2 + allocated + ceil(pages);
 }

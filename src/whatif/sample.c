@@ -32,8 +32,8 @@ bool
 hone_whatif_may_sample(const HoneIndex *index, Oid relid)
 {
 	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK &&
-		check_enable_rls(relid, InvalidOid, true) == RLS_NONE &&
-		check_enable_rls(index->relid, InvalidOid, true) == RLS_NONE;
+		check_enable_rls(relid, InvalidOid, true) != RLS_ENABLED &&
+		check_enable_rls(index->relid, InvalidOid, true) != RLS_ENABLED;
 }
 
 /*
