@@ -32,6 +32,7 @@
 
 /* Smaller parts are stored as they are (TOAST_INDEX_TARGET). */
 #define COMPRESSED_FROM (MaxHeapTupleSize / 16)
+#define LEAST_SAVING 0.75
 
 #define PAGE_ROOM ((double) (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - MAXALIGN(sizeof(BrinSpecialSpace))))
 
@@ -79,6 +80,7 @@ bloom_width(Datum options, int pages_per_range, double distinct, double rows)
 	double		hashes;
 	double		set;			/* part of the bits */
 	double		mixed;			/* part of the bytes that have both kinds */
+	double		compressed;
 
 	if (wanted < 0)
 		wanted = -wanted * most;
@@ -94,8 +96,9 @@ bloom_width(Datum options, int pages_per_range, double distinct, double rows)
 	hashes = rint(M_LN2 * bytes * 8 / wanted);
 	set = -expm1(-hashes * Min(distinct, rows) / (bytes * 8));
 	mixed = 1 - Max(pow(set, 8), pow(1 - set, 8));
-	if (bytes > COMPRESSED_FROM && mixed < 0.7)
-		bytes *= Min(1, mixed * 1.3 + 0.02);
+	compressed = mixed * 1.3 + 0.02;
+	if (bytes > COMPRESSED_FROM && compressed < LEAST_SAVING)
+		bytes *= compressed;
 	return 16 + bytes;
 }
 

@@ -106,7 +106,7 @@ extern List *hone_whatif_index_columns(const HoneIndexPlace *place, int ncolumns
 /* definition.c */
 extern char *hone_whatif_definition(const HoneIndex *index, const int *keys);
 
-#define HONE_WIDTHS 16
+#define HONE_WIDTHS 32
 
 /* What we need to know of one column of an index. */
 typedef struct HoneColumnFigures

@@ -70,6 +70,32 @@ stored_width(Datum value, int16 len)
 }
 
 /*
+ * The average is that of many more values than we look at: the widths are moved
+ * to it. Unless it is far away, because values are compressed or stored elsewhere.
+ */
+static void
+fit_average(int *widths, int average)
+{
+	double		sum = 0;
+	double		mean;
+	double		move = 0;
+
+	for (int i = 0; i < HONE_WIDTHS; i++)
+		sum += widths[i];
+	mean = sum / HONE_WIDTHS;
+	if (average < 0.7 * mean || average > 1.3 * mean)
+		return;
+
+	/* ANALYZE cuts off what is behind the decimal point. */
+	if (mean < average)
+		move = average - mean;
+	else if (mean > average + 1)
+		move = average + 1 - mean;
+	for (int i = 0; i < HONE_WIDTHS; i++)
+		widths[i] = Max(1, (int) rint(widths[i] + move));
+}
+
+/*
  * Widths of a varying column: of its most common values and of its histogram's
  * bounds, in proportion; the average for lack of either.
  */
@@ -113,6 +139,7 @@ sample_widths(HoneColumnFigures *figures, VariableStatData *vardata, int16 len, 
 	}
 	free_attstatsslot(&mcv);
 	free_attstatsslot(&histogram);
+	fit_average(figures->widths, average);
 }
 
 void
