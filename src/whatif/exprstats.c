@@ -225,13 +225,18 @@ hone_whatif_analyse_expressions(HoneIndex *index)
 {
 	HoneIndexPlace *place = largest_place(index);
 	Collecting	collecting = {0};
-	MemoryContext keep = CurrentMemoryContext;
+	MemoryContext keep = GetMemoryChunkContext(index);
+	MemoryContext old;
+	bool		known;
 	Size		cells;
 
 	if (place == NULL || place->exprs == NIL)
 		return;
+	old = MemoryContextSwitchTo(keep);
 	index->details->stats = palloc0(sizeof(HeapTuple) * index->ncolumns);
-	if (!hone_whatif_may_sample(index, place->relid) || recall_expressions(index, place))
+	known = !hone_whatif_may_sample(index, place->relid) || recall_expressions(index, place);
+	MemoryContextSwitchTo(old);
+	if (known)
 		return;
 
 	collecting.context = AllocSetContextCreate(CurrentMemoryContext,
@@ -246,6 +251,6 @@ hone_whatif_analyse_expressions(HoneIndex *index)
 	if (hone_whatif_sample(index, place, place->exprs, false, SAMPLE_ROWS,
 						   collect_row, &collecting) > 0)
 		analyse_expressions(index, place, &collecting, keep);
-	MemoryContextSwitchTo(keep);
+	MemoryContextSwitchTo(old);
 	MemoryContextDelete(collecting.context);
 }

@@ -27,6 +27,7 @@
 #include "optimizer/pathnode.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rls.h"
 #include "utils/selfuncs.h"
 
@@ -330,7 +331,7 @@ predicate_selectivity(const HoneIndex *index, const HoneIndexPlace *place,
 }
 
 /* Rows first: the sample of expressions wants to know them. */
-static void
+static PlannerInfo *
 count_rows(HoneIndexPlace *place)
 {
 	PlannerInfo *root;
@@ -338,6 +339,7 @@ count_rows(HoneIndexPlace *place)
 
 	place->rel_tuples = rel->tuples;
 	place->rel_pages = rel->pages;
+	return root;
 }
 
 /* GIN, GiST, SP-GiST: what the sample has told once need not be read again. */
@@ -358,12 +360,10 @@ estimate_sampled(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *roo
 }
 
 static void
-estimate_place(const HoneIndex *index, HoneIndexPlace *place)
+estimate_place(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root)
 {
-	PlannerInfo *root;
 	List	   *columns = hone_whatif_index_columns(place, index->ncolumns, 1);
 
-	(void) hone_whatif_lone_relation(place->relid, &root);
 
 	place->tuples = place->rel_tuples * predicate_selectivity(index, place, root);
 	place->tree_height = -1;
@@ -388,16 +388,18 @@ static void
 estimate_places(HoneIndex *index)
 {
 	double		pages = 0;
+	List	   *roots = NIL;
 	ListCell   *lc;
+	ListCell   *lr;
 
 	foreach(lc, index->details->places)
-		count_rows(lfirst(lc));
+		roots = lappend(roots, count_rows(lfirst(lc)));
 	hone_whatif_analyse_expressions(index);
-	foreach(lc, index->details->places)
+	forboth(lc, index->details->places, lr, roots)
 	{
 		HoneIndexPlace *place = lfirst(lc);
 
-		estimate_place(index, place);
+		estimate_place(index, place, lfirst(lr));
 		pages += place->pages;
 		index->tuples += place->tuples;
 		index->tree_height = Max(index->tree_height, place->tree_height);
@@ -406,9 +408,18 @@ estimate_places(HoneIndex *index)
 	index->size_bytes = (int64) pages * BLCKSZ;
 }
 
+/*
+ * What the planner and the statistics give us is needed no longer than this
+ * takes; an advisor keeps thousands of indexes.
+ */
 void
 hone_whatif_estimate_size(HoneIndex *index)
 {
+	MemoryContext context = AllocSetContextCreate(CurrentMemoryContext,
+												  "pg_hone index size",
+												  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+
 	/* Not to be answered by indexes of a question that is being asked. */
 	hone_whatif_push(NULL);
 	PG_TRY();
@@ -420,4 +431,6 @@ hone_whatif_estimate_size(HoneIndex *index)
 		hone_whatif_pop();
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(context);
 }
