@@ -34,7 +34,8 @@
 #define COMPRESSED_FROM (MaxHeapTupleSize / 16)
 #define LEAST_SAVING 0.75
 
-#define PAGE_ROOM ((double) (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - MAXALIGN(sizeof(BrinSpecialSpace))))
+#define PAGE_ROOM \
+	((double) (BLCKSZ - MAXALIGN(SizeOfPageHeaderData) - MAXALIGN(sizeof(BrinSpecialSpace))))
 
 static double
 option_value(Datum options, const char *name, double missing)

@@ -19,8 +19,11 @@
 
 #include "whatif/details.h"
 
-#define ITEM_BYTES (MAXALIGN(sizeof(IndexTupleData)) + MAXALIGN(sizeof(uint32)) + sizeof(ItemIdData))
-#define PAGE_ITEMS floor((BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(HashPageOpaqueData))) / (double) ITEM_BYTES)
+#define ITEM_BYTES \
+	(MAXALIGN(sizeof(IndexTupleData)) + MAXALIGN(sizeof(uint32)) + sizeof(ItemIdData))
+#define PAGE_ITEMS \
+	floor((BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(HashPageOpaqueData))) / \
+		  (double) ITEM_BYTES)
 #define MOST_BUCKETS 1073741824.0
 
 /* Rows a bucket is meant to hold. */

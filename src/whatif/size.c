@@ -4,12 +4,8 @@
  *
  * B-tree: rows per distinct key decide how many posting lists the build folds
  * duplicates into (10 % of a page each, as _bt_load does), the widths of the
- * key columns do the rest. GIN: see gin.c, which counts what the operator class
- * really extracts from a sample.
- *
- * Statistics are read through the planner's own functions for a relation
- * that stands alone in a query of the current user, so that what they may tell
- * him is decided where it always is.
+ * key columns do the rest. The other access methods have files of their own:
+ * hash.c, brin.c, gin.c, tree.c (GiST and SP-GiST).
  */
 #include "postgres.h"
 
@@ -297,13 +293,15 @@ estimate_btree(const HoneIndex *index, HoneIndexPlace *place, PlannerInfo *root,
 
 	foreach(lc, columns)
 	{
-		hone_whatif_figure_column(root, lfirst(lc), hone_whatif_sampled_stats(index, i), place->rel_tuples, &figures[i]);
+		hone_whatif_figure_column(root, lfirst(lc), hone_whatif_sampled_stats(index, i),
+								  place->rel_tuples, &figures[i]);
 		hone_whatif_apply_predicate(&figures[i], lfirst(lc), place->predicate);
 		i++;
 	}
 
 	if (single)
-		hone_whatif_examine_column(root, linitial(columns), hone_whatif_sampled_stats(index, 0), &only_column);
+		hone_whatif_examine_column(root, linitial(columns),
+								   hone_whatif_sampled_stats(index, 0), &only_column);
 	bytes = estimate_leaves(index, place, figures, single ? &only_column : NULL, &key);
 	if (single)
 		ReleaseVariableStats(only_column);

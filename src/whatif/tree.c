@@ -25,7 +25,8 @@
 
 #include "whatif/details.h"
 
-#define SAMPLE_ROWS 3000
+#define SAMPLE_ROWS 3000		/* of all partitions */
+#define LEAST_ROWS 600			/* of each */
 #define SAMPLE_BYTES (8.0 * 1024 * 1024)
 
 #define PAGE_ROOM ((double) (BLCKSZ - SizeOfPageHeaderData - MAXALIGN(sizeof(GISTPageOpaqueData))))
@@ -313,14 +314,15 @@ hone_whatif_estimate_tree(const HoneIndex *index, HoneIndexPlace *place,
 	MemoryContext old = MemoryContextSwitchTo(context);
 	Measuring	measuring = {0};
 	double		tuple;
+	int			rows;
 
 	prepare(&measuring, index, columns);
 	measuring.context = context;
 	measuring.row_context = AllocSetContextCreate(context, "pg_hone tree row",
 												  ALLOCSET_DEFAULT_SIZES);
 	measuring.rel = table_open(place->relid, NoLock);
-	if (hone_whatif_sample(index, place, columns, true, SAMPLE_ROWS, measure_row,
-						   &measuring) > 0)
+	rows = Max(SAMPLE_ROWS / list_length(index->details->places), LEAST_ROWS);
+	if (hone_whatif_sample(index, place, columns, true, rows, measure_row, &measuring) > 0)
 		tuple = measuring.bytes / measuring.rows;
 	else
 		tuple = guess_bytes(index, place, root, columns, measuring.header);

@@ -62,9 +62,11 @@ typedef struct HoneConfiguration
  * parameters of their operator classes; those of extensions, and UNIQUE, are
  * ERRCODE_FEATURE_NOT_SUPPORTED.
  *
- * For expressions, GIN, GiST and SP-GiST a sample of some 10000 rows is read,
- * as the current user (a few milliseconds); under row security it is not, and
- * the estimates are coarser. On a partitioned table the index is imagined in every partition.
+ * For expressions, GIN, GiST and SP-GiST a sample of some 3000 to 20000 rows is
+ * read, as the current user (tens of milliseconds, once in a transaction for
+ * the same index or expression: cache.c); under row security it is not, and the
+ * estimates are coarser. On a partitioned table the index is imagined in every
+ * partition.
  *
  * The definition means what it says where nothing is in front of pg_catalog in
  * the search_path: build it under "pg_catalog, pg_temp".
