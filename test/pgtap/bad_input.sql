@@ -101,9 +101,9 @@ SELECT * FROM hone.what_if('SELECT $1', ARRAY['CREATE INDEX ON bad_t (n)'])|\N|1
 SELECT * FROM hone.what_if('DELETE FROM hone.nope', ARRAY['CREATE INDEX ON bad_t (n)'])|42P01|relation "hone.nope" does not exist
 SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON hone.recommendations (id)'])|42809|cannot create index on relation "recommendations"
 SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE UNIQUE INDEX ON bad_t (n)'])|0A000|unique indexes cannot be imagined
-SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t USING brin (n)'])|0A000|access method "brin" is not supported in imagined indexes
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t USING brin (n) WITH (pages_per_range = 0)'])|22023|value 0 out of bounds for option "pages_per_range"
 SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t USING nope (n)'])|42704|access method "nope" does not exist
-SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t USING hash (n)'])|0A000|access method "hash" is not supported in imagined indexes
+SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t USING hash (n, at)'])|0A000|access method "hash" does not support multicolumn indexes
 SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t (n) WITH (fillfactor=5)'])|22023|value 5 out of bounds for option "fillfactor"
 SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t (n) TABLESPACE nope'])|42704|tablespace "nope" does not exist
 SELECT * FROM hone.what_if('SELECT 1', ARRAY['CREATE INDEX ON bad_t ((random()))'])|42P17|functions in index expression must be marked IMMUTABLE
