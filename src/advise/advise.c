@@ -9,8 +9,8 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -121,6 +121,16 @@ has_samples(void)
 	return found;
 }
 
+static HoneRun *
+begin_run(int64 budget, int max_indexes)
+{
+	double		cpu_ms = hone_advise_cpu_ms();
+	HoneRun    *run = hone_advise_run_create(budget, max_indexes);
+
+	run->cpu_started_ms = cpu_ms;
+	return run;
+}
+
 Datum
 hone_recommend(PG_FUNCTION_ARGS)
 {
@@ -132,7 +142,7 @@ hone_recommend(PG_FUNCTION_ARGS)
 	if (!hone_shmem_ready() && !has_samples())
 		hone_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	run = hone_advise_run_create(budget, max_indexes);
+	run = begin_run(budget, max_indexes);
 	hone_advise_load_refused(run);
 	hone_advise_load_workload(run);
 	hone_advise_run(run);
@@ -150,7 +160,7 @@ hone_recommend_for(PG_FUNCTION_ARGS)
 	reject_null(fcinfo, 0, "statements");
 	require_writable("hone.recommend_for()");
 	InitMaterializedSRF(fcinfo, 0);
-	run = hone_advise_run_create(budget, max_indexes);
+	run = begin_run(budget, max_indexes);
 	hone_advise_load_given(run, PG_GETARG_ARRAYTYPE_P(0),
 						   PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1));
 	hone_advise_load_refused(run);
@@ -203,7 +213,7 @@ hone_advise(PG_FUNCTION_ARGS)
 		HoneFigures figures;
 
 		hone_advise_figures(run, c, &figures);
-		return_advice(rsinfo, "create", c->relid, c->amoid == GIN_AM_OID ? "gin" : "btree",
+		return_advice(rsinfo, "create", c->relid, get_am_name(c->amoid),
 					  psprintf("CREATE INDEX %s %s", quote_identifier(names[i]), c->body),
 					  c->index->size_bytes, &figures, hone_advise_reason(run, c));
 	}
@@ -214,7 +224,7 @@ hone_advise(PG_FUNCTION_ARGS)
 
 		figures.cost_before = drop->cost_before;
 		figures.cost_after = drop->cost_after;
-		return_advice(rsinfo, "drop", drop->existing->relid, "btree",
+		return_advice(rsinfo, "drop", drop->existing->relid, get_am_name(drop->existing->amoid),
 					  hone_advise_drop_definition(drop), drop->existing->size_bytes, &figures,
 					  hone_advise_drop_reason(run, drop, drop->new_cover ?
 											  names[drop->new_cover->id] : drop->old_cover->name));
