@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 
 #include "advise/advise.h"
+#include "advise/hint.h"
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
@@ -146,6 +147,7 @@ hone_recommend(PG_FUNCTION_ARGS)
 	hone_advise_load_refused(run);
 	hone_advise_load_workload(run);
 	hone_advise_run(run);
+	hone_advise_find_hints(run, false);
 	return_run(fcinfo, hone_advise_store(run));
 	return (Datum) 0;
 }
@@ -165,8 +167,36 @@ hone_recommend_for(PG_FUNCTION_ARGS)
 						   PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1));
 	hone_advise_load_refused(run);
 	hone_advise_run(run);
+	hone_advise_find_hints(run, false);
 	return_run(fcinfo, hone_advise_store(run));
 	return (Datum) 0;
+}
+
+/* What would help instead of an index, or besides: without a definition. */
+static void
+return_hint(ReturnSetInfo *rsinfo, const HoneHint *hint)
+{
+	Datum		values[9] = {0};
+	bool		nulls[9] = {false, true, true, true, true, false, true, true, false};
+	StringInfoData reason;
+
+	initStringInfo(&reason);
+	appendStringInfoString(&reason, hint->hint);
+	if (hint->evidence)
+		appendStringInfo(&reason, " Found: %s.", hint->evidence);
+	if (hint->example)
+		appendStringInfo(&reason, " For example: %s", hint->example);
+	values[0] = CStringGetTextDatum("hint");
+	if (OidIsValid(hint->relid) && get_rel_name(hint->relid) != NULL)
+	{
+		values[1] = CStringGetTextDatum(
+			quote_qualified_identifier(get_namespace_name(get_rel_namespace(hint->relid)),
+									   get_rel_name(hint->relid)));
+		nulls[1] = false;
+	}
+	values[5] = Float8GetDatum(hint->st->base_cost);
+	values[8] = CStringGetTextDatum(reason.data);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 static void
@@ -206,6 +236,7 @@ hone_advise(PG_FUNCTION_ARGS)
 	hone_advise_load_one(run, text_to_cstring(PG_GETARG_TEXT_PP(0)),
 						 PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1));
 	hone_advise_run(run);
+	hone_advise_find_hints(run, true);
 	names = hone_advise_name_chosen(run);
 	while ((i = bms_next_member(run->chosen, i)) >= 0)
 	{
@@ -229,6 +260,8 @@ hone_advise(PG_FUNCTION_ARGS)
 					  hone_advise_drop_reason(run, drop, drop->new_cover ?
 											  names[drop->new_cover->id] : drop->old_cover->name));
 	}
+	foreach(lc, run->hints)
+		return_hint(rsinfo, lfirst(lc));
 	return (Datum) 0;
 }
 

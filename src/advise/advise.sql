@@ -78,6 +78,21 @@ CREATE TABLE hone.rejected_candidate_store (
 );
 COMMENT ON TABLE hone.rejected_candidate_store IS 'Candidates of a run that were not recommended';
 
+CREATE TABLE hone.advisor_hint_store (
+    run_id   bigint NOT NULL REFERENCES hone.advisor_run_store ON DELETE CASCADE,
+    ordinal  int NOT NULL,
+    queryid  bigint,
+    userid   oid,                -- whose statement it is; null: the workload as a whole
+    query    text,
+    kind     text NOT NULL,
+    relid    oid,
+    hint     text NOT NULL,
+    evidence text,
+    example  text,
+    PRIMARY KEY (run_id, ordinal)
+);
+COMMENT ON TABLE hone.advisor_hint_store IS 'What helps instead of an index, or besides';
+
 -- Rows are for those who asked, for the owner of the table, and for
 -- pg_read_all_stats. A reason names no statement; what queries say is in
 -- hone.recommendation_queries, and hidden there.
@@ -121,6 +136,27 @@ WHERE pg_catalog.pg_has_role(r.requested_by, 'USAGE')
 COMMENT ON VIEW hone.rejected_candidates IS
 'Why not: candidates that were not recommended, the share of the workload each would save alone, and the reason';
 
+CREATE VIEW hone.advisor_hints WITH (security_barrier) AS
+SELECT h.run_id, h.queryid, o.rolname AS username,
+       CASE WHEN s.visible THEN h.query ELSE '<insufficient privilege>' END AS query,
+       h.kind, h.hint,
+       CASE WHEN s.visible THEN h.evidence END AS evidence,
+       CASE WHEN s.visible THEN h.example END AS example,
+       pg_catalog.quote_ident(n.nspname) OPERATOR(pg_catalog.||) '.'
+           OPERATOR(pg_catalog.||) pg_catalog.quote_ident(c.relname) AS table_name
+FROM hone.advisor_hint_store h
+     JOIN hone.advisor_run_store r ON r.run_id OPERATOR(pg_catalog.=) h.run_id
+     LEFT JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) h.userid
+     LEFT JOIN (pg_catalog.pg_class c
+                JOIN pg_catalog.pg_namespace n ON n.oid OPERATOR(pg_catalog.=) c.relnamespace)
+         ON c.oid OPERATOR(pg_catalog.=) h.relid
+     CROSS JOIN LATERAL (SELECT h.userid IS NULL OR pg_catalog.pg_has_role(h.userid, 'USAGE')
+                             OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE') AS visible) s
+WHERE pg_catalog.pg_has_role(r.requested_by, 'USAGE')
+   OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
+COMMENT ON VIEW hone.advisor_hints IS
+'Where a run found that a query should be written otherwise, or that a setting, statistics or vacuum is the cause: what to do and what to check, evidence and an example';
+
 CREATE VIEW hone.advisor_runs WITH (security_barrier) AS
 SELECT r.run_id, r.started_at, r.elapsed_ms, r.queries, r.candidates, r.planner_calls,
        r.priced_configurations, r.cost_before, r.cost_after, r.lower_bound, r.gap,
@@ -155,7 +191,7 @@ RETURNS SETOF record
 LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hone_advise';
 COMMENT ON FUNCTION hone.advise(text, text[]) IS
-'Indexes that one statement would profit from; stores nothing, works on a standby and without preloading';
+'Indexes that one statement would profit from, and hints (rows without a definition) where something else would help; stores nothing, works on a standby and without preloading';
 
 CREATE FUNCTION hone.dismiss(id bigint, reason text)
 RETURNS void
@@ -285,6 +321,18 @@ BEGIN
         story := story || format(E'  %s%s\n    %s\n', q.definition,
             CASE WHEN q.size_bytes IS NOT NULL THEN format(' (%s)', pg_size_pretty(q.size_bytes)) ELSE '' END,
             q.reason);
+    END LOOP;
+
+    listed := 0;
+    FOR q IN SELECT DISTINCT h.kind, h.hint FROM hone.advisor_hints h
+             WHERE h.run_id = r.run_id AND h.table_name = r.table_name
+             ORDER BY h.kind, h.hint LIMIT 3
+    LOOP
+        IF listed = 0 THEN
+            story := story || E'\nBesides, or instead\n';
+        END IF;
+        listed := listed + 1;
+        story := story || format(E'  %s\n', q.hint);
     END LOOP;
 
     story := story || format(E'\nRisks\n  %s\n', CASE r.risks WHEN '{}'

@@ -242,6 +242,7 @@ typedef struct HoneRun
 	List	   *drops;			/* of HoneDrop */
 
 	double		cpu_started_ms; /* of this process, when the run began */
+	List	   *hints;			/* of HoneHint */
 
 } HoneRun;
 
@@ -374,6 +375,11 @@ extern List *hone_advise_rejected(HoneRun *run, const char **names, int most);
 
 
 extern bool hone_advise_has_statistics(Oid relid);
+
+/* in hint.c; see hint.h */
+typedef struct HoneHint HoneHint;
+
+extern void hone_advise_find_hints(HoneRun *run, bool all);
 
 /* in load.c */
 extern void hone_advise_load_workload(HoneRun *run);

@@ -23,6 +23,7 @@
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
 
+#include "advise/hint.h"
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
@@ -389,6 +390,51 @@ store_rejected(HoneRun *run, int64 run_id, List *rejected)
 	}
 }
 
+static Datum
+text_or_null(const char *text, char *isnull)
+{
+	*isnull = text ? ' ' : 'n';
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
+static void
+store_hints(HoneRun *run, int64 run_id)
+{
+	Oid			types[] = {INT8OID, INT4OID, INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID,
+	TEXTOID, TEXTOID, OIDOID};
+	ListCell   *lc;
+
+	foreach(lc, run->hints)
+	{
+		const HoneHint *hint = lfirst(lc);
+		Datum		values[lengthof(types)] = {0};
+		char		nulls[lengthof(types) + 1] = "          ";
+
+		values[0] = Int64GetDatum(run_id);
+		values[1] = Int32GetDatum(foreach_current_index(lc) + 1);
+		if (hint->st)
+		{
+			values[2] = Int64GetDatum(hint->st->group->queryid);
+			values[3] = ObjectIdGetDatum(hint->st->group->userid);
+		}
+		if (hint->st == NULL || hint->st->group->queryid == 0)
+			nulls[2] = 'n';
+		if (hint->st == NULL)
+			nulls[3] = 'n';
+		values[4] = text_or_null(hint->st ? hint->st->group->text : NULL, &nulls[4]);
+		values[5] = CStringGetTextDatum(hint->kind);
+		values[6] = CStringGetTextDatum(hint->hint);
+		values[7] = text_or_null(hint->evidence, &nulls[7]);
+		values[8] = text_or_null(hint->example, &nulls[8]);
+		values[9] = ObjectIdGetDatum(hint->relid);
+		if (!OidIsValid(hint->relid))
+			nulls[9] = 'n';
+		execute("INSERT INTO hone.advisor_hint_store"
+				" (run_id, ordinal, queryid, userid, query, kind, hint, evidence, example, relid)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", lengthof(types), types, values, nulls);
+	}
+}
+
 /* What to store, in words. */
 static Row *
 row_of_candidate(HoneRun *run, HoneCandidate *c, const char *name)
@@ -505,6 +551,7 @@ hone_advise_store(HoneRun *run)
 			store_query(id, foreach_current_index(lq) + 1, lfirst(lq));
 	}
 	store_rejected(run, run_id, rejected);
+	store_hints(run, run_id);
 	SPI_finish();
 	hone_leave(&scope);
 	MemoryContextSwitchTo(old);

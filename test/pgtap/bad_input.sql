@@ -264,7 +264,7 @@ CREATE FUNCTION pg_temp.everything() RETURNS text LANGUAGE sql AS $$
 	WHERE c.relnamespace IN ('hone'::regnamespace, 'public'::regnamespace)
 	  -- what the collector writes meanwhile, and what it numbers
 	  AND c.relkind <> 'S'
-	  AND c.relname !~ '^(collector|query|sample|slow|workload|round|advisor_run|run)'
+	  AND c.relname !~ '^(collector|query|sample|slow|workload|round|advisor_run|advisor_hint|run)'
 $$;
 CREATE TEMP TABLE bad_before AS SELECT pg_temp.everything() AS state;
 

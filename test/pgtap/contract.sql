@@ -19,6 +19,7 @@ INSERT INTO wanted VALUES
 ('workload_samples', '{queryid,query,parameters,duration_ms,captured_at}'),
 ('recommendations', '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason,cost_without,key_roles,risks}'),
 ('recommendation_queries', '{recommendation_id,queryid,query,calls,cost_before,cost_after,plan_before,plan_after,write_cost}'),
+('advisor_hints', '{run_id,queryid,username,query,kind,hint,evidence,example}'),
 ('rejected_candidates', '{run_id,definition,reason,improvement,size_bytes}'),
 ('advisor_runs', '{run_id,started_at,elapsed_ms,queries,candidates,planner_calls,priced_configurations,cost_before,cost_after,lower_bound,gap,storage_budget_bytes,max_indexes,cpu_ms,skipped}'),
 ('actions', '{id,recommendation_id,state,index_name,started_at,finished_at,attempts,error,undo_definition}'),
