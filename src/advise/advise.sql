@@ -229,7 +229,7 @@ AS $$
                || coalesce(E'\n' || repeat('  ', depth + 2) || 'Sort Key: ' || left((
                       SELECT string_agg(k, ', ') FROM jsonb_array_elements_text(
                           CASE WHEN jsonb_typeof(n -> 'Sort Key') = 'array' THEN n -> 'Sort Key' END) k), 200), '')
-        FROM node WHERE n IS NOT NULL)
+        FROM node WHERE n ? 'Node Type')
     SELECT string_agg(CASE WHEN at <= 25 THEN text ELSE '...' END, E'\n' ORDER BY at)
     FROM line WHERE at <= 26
 $$;

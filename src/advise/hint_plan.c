@@ -16,7 +16,7 @@
 #include "catalog/partition.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
-#include "catalog/pg_statistic_ext.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
@@ -422,8 +422,9 @@ look_at_dependence(HoneHintWalk *walk, Query *query)
 						   " far too few rows, and chooses plans for few. Extended statistics tell it.",
 						   list.data, quote_identifier(get_rel_name(rel->relid))),
 				  psprintf("%.0f rows a call, %.0f expected", found, expected),
-				  psprintf("CREATE STATISTICS ON %s FROM %s; ANALYZE %s", list.data,
-						   full_name(rel->relid), full_name(rel->relid)));
+				  psprintf("CREATE STATISTICS %s ON %s FROM %s; ANALYZE %s",
+						   quote_identifier(makeObjectName(get_rel_name(rel->relid), NULL, "dependencies")),
+						   list.data, full_name(rel->relid), full_name(rel->relid)));
 }
 
 void
