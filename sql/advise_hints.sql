@@ -34,11 +34,13 @@ CREATE TABLE bare AS SELECT id, account, at, at_tz, code, note FROM event;
 CREATE TABLE owner (id int PRIMARY KEY, name text NOT NULL, region int);
 INSERT INTO owner SELECT i, 'o' || i, i % 400 FROM generate_series(1, 20000) i;
 CREATE INDEX owner_region ON owner (region);
+CREATE TABLE reference (id int PRIMARY KEY, account text, figure numeric);
+INSERT INTO reference SELECT i, i % 2000, i % 2000 FROM generate_series(1, 20000) i;
 CREATE TABLE tiny AS SELECT i AS id, 'x' || i AS code, now() AS at FROM generate_series(1, 50) i;
 CREATE INDEX ON tiny (at);
 CREATE INDEX ON tiny (code);
 CREATE VIEW recent AS SELECT id, at, at_tz, account FROM event;
-VACUUM ANALYZE event, bare, owner, tiny;
+VACUUM ANALYZE event, bare, owner, reference, tiny;
 
 CREATE FUNCTION hints(statement text, parameters text[] DEFAULT NULL) RETURNS text LANGUAGE sql AS $$
     SELECT string_agg(DISTINCT kind, ', ' ORDER BY kind)
@@ -50,6 +52,7 @@ CREATE FUNCTION hints(statement text, parameters text[] DEFAULT NULL) RETURNS te
              WHEN a.reason LIKE 'Counting all rows%' THEN 'count_all'
              WHEN a.reason LIKE 'UNION removes%' THEN 'union_distinct'
              WHEN a.reason LIKE 'DISTINCT removes%' THEN 'distinct_join'
+             WHEN a.reason LIKE 'The join converts%' THEN CASE WHEN a.reason ~ 'to text' THEN 'cast_on_column' ELSE 'type_mismatch' END
              WHEN a.reason LIKE '%is converted to%' OR a.reason LIKE '%is compared as%' THEN 'type_mismatch'
              WHEN a.reason LIKE 'The day of%' OR a.reason LIKE '%is cast to%' THEN 'cast_on_column'
              WHEN a.reason ~ '^(Every time in|The year of|The first characters)' OR a.reason ~ '^\w+\(\) of the column' THEN 'function_on_column'
@@ -126,6 +129,16 @@ INSERT INTO asked (wanted, statement, parameters) VALUES
 (NULL, 'SELECT at::date FROM event WHERE id = 5', NULL),
 (NULL, 'SELECT * FROM event WHERE amount::int = 5', NULL),
 (NULL, 'SELECT * FROM event WHERE at::date > ''2024-01-01''', NULL),
+-- in lists and joins
+('type_mismatch', 'SELECT * FROM event WHERE account IN (5.0, 6.0)', NULL),
+('cast_on_column', 'SELECT * FROM event WHERE account::text IN (''77'', ''78'')', NULL),
+(NULL, 'SELECT * FROM event WHERE account IN (5, 6)', NULL),
+('cast_on_column', 'SELECT e.id FROM reference r JOIN event e ON e.account::text = r.account WHERE r.id = 5', NULL),
+('cast_on_column', 'SELECT e.id FROM reference r, event e WHERE r.account = e.account::text AND r.id = 5', NULL),
+('type_mismatch', 'SELECT e.id FROM reference r JOIN event e ON e.account = r.figure WHERE r.id = 5', NULL),
+(NULL, 'SELECT e.id FROM reference r JOIN event e ON e.account::text = r.account', NULL),
+(NULL, 'SELECT e.id FROM reference r JOIN event e ON e.account = r.account::int WHERE r.id = 5', NULL),
+(NULL, 'SELECT e.id FROM reference r JOIN event e ON e.account = r.id WHERE r.id = 5', NULL),
 -- functions
 ('function_on_column', 'SELECT * FROM event WHERE date_trunc(''day'', at) = ''2025-03-04''', NULL),
 ('function_on_column', 'SELECT * FROM event WHERE extract(year FROM at) = 2025', NULL),
@@ -283,6 +296,13 @@ SELECT reason LIKE 'The partitioned table parted as a whole%' AS whole
 FROM hone.advise('SELECT * FROM parted WHERE a = 5') WHERE action = 'hint';
 ANALYZE parted;
 SELECT hints('SELECT * FROM parted WHERE a = 5');
+
+CREATE TABLE grown WITH (autovacuum_enabled = off) AS SELECT i AS id, i % 100 AS a FROM generate_series(1, 1000) i;
+ANALYZE grown;
+INSERT INTO grown SELECT i, i % 100 FROM generate_series(1, 30000) i;
+SELECT pg_stat_force_next_flush() \g /dev/null
+SELECT substring(reason FROM '^The statistics of \w+ are old') AS says FROM hone.advise('SELECT * FROM grown WHERE a = 5')
+WHERE action = 'hint';
 
 -- a table that was never vacuumed: index-only scans look up every row
 CREATE TABLE unseen WITH (autovacuum_enabled = off) AS SELECT i AS id, i % 200 AS a, repeat('u', 100) AS u FROM generate_series(1, 20000) i;

@@ -24,7 +24,6 @@
 #include "advise/internal.h"
 
 #define NOTICEABLE 0.01			/* change of a cost that counts */
-#define MAX_WITHOUT_CALLS 2000	/* of the planner, to ask what it is like without */
 #define STALE_ROWS 1000
 
 /* What a statement costs under the chosen set. */
@@ -210,14 +209,14 @@ hone_advise_figures(HoneRun *run, HoneCandidate *c, HoneFigures *figures)
 
 /*
  * What the queries whose plans use the index would cost with all the chosen
- * ones but this: the planner's word for each, as far as the calls allow.
+ * ones but this: the planner's word for each, as far as the calls allow; then
+ * what the search knows.
  */
 double
-hone_advise_cost_without(HoneRun *run, HoneCandidate *c)
+hone_advise_cost_without(HoneRun *run, HoneCandidate *c, int *calls)
 {
 	List	   *effects = hone_advise_effects(run, c);
 	double		cost = 0;
-	int			calls = 0;
 	ListCell   *lc;
 
 	for (int i = 0; i < run->nstatements; i++)
@@ -230,7 +229,7 @@ hone_advise_cost_without(HoneRun *run, HoneCandidate *c)
 			continue;
 		rest = bms_del_member(bms_copy(st->final->set), c->id);
 		if (!bms_is_empty(rest))
-			price = calls++ < MAX_WITHOUT_CALLS ?
+			price = (*calls)-- > 0 ?
 				hone_advise_final_price(run, st, rest, NIL, NULL) :
 				hone_advise_price(run, st, rest);
 		cost += st->weight * ((price ? price->planner_cost : st->base_cost) - final_cost(st));

@@ -151,6 +151,7 @@ hint_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params, 
 			walk->after = hone_whatif_plan(query, st->text, params, &chosen);
 			run->planner_calls++;
 		}
+		walk->top = query;
 		walk->levels = NIL;
 		look_at_query(walk, query);
 		hone_hint_look_at_plan(walk, query);

@@ -43,6 +43,7 @@ typedef struct HoneHintWalk
 	HoneRun    *run;
 	HoneStatement *st;
 	ParamListInfo params;
+	Query	   *top;			/* as it was analysed */
 	List	   *levels;			/* Query nodes, the innermost first */
 	PlannedStmt *before;		/* plan without the chosen indexes */
 	PlannedStmt *after;			/* and with them */
@@ -93,11 +94,13 @@ extern bool hone_hint_any_plan(PlannedStmt *plan, bool (*test) (PlannedStmt *, P
 extern void hone_hint_look_at_plan(HoneHintWalk *walk, Query *query);
 extern void hone_hint_look_at_workload(HoneRun *run, List *measured, List **hints);
 
-/* in hint_query.c, hint_where.c, hint_column.c */
+/* in hint_query.c, hint_where.c, hint_join.c, hint_column.c */
 extern void hone_hint_look_at_query(HoneHintWalk *walk, Query *query);
 extern void hone_hint_look_at_condition(HoneHintWalk *walk, Query *query, Node *condition);
 extern void hone_hint_look_at_expression(HoneHintWalk *walk, OpExpr *op, Node *side,
 										 Node *value, bool commuted);
+extern void hone_hint_look_at_join(HoneHintWalk *walk, OpExpr *op);
+extern void hone_hint_look_at_cast_in_list(HoneHintWalk *walk, ScalarArrayOpExpr *saop);
 extern bool hone_hint_may_scan_less(HoneHintWalk *walk, const HoneColumn *column,
 									bool instead, char **evidence);
 extern int	hone_hint_strategy(Oid opno);

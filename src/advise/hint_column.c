@@ -39,6 +39,7 @@ typedef struct Comparison
 	Node	   *value;
 	Oid			opno;			/* as if the expression stood at the left */
 	const char *op;				/* its name */
+	bool		in_list;		/* = ANY (value) */
 	HoneColumn	column;
 	Oid			type;			/* of the column */
 	const char *name;			/* of the column, with its table */
@@ -125,7 +126,7 @@ static void
 add(const Comparison *c, const char *kind, const char *hint, const char *scanned,
 	const char *example)
 {
-	char	   *condition = psprintf("%s %s %s",
+	char	   *condition = psprintf(c->in_list ? "%s %s ANY (%s)" : "%s %s %s",
 									 hone_hint_expression_text(c->walk, c->side, &c->column),
 									 c->op, hone_hint_text(c->value));
 
@@ -137,6 +138,9 @@ add(const Comparison *c, const char *kind, const char *hint, const char *scanned
 static char *
 value_as_column(const Comparison *c)
 {
+	if (c->in_list)
+		return psprintf("%s = ANY ((%s)::%s[])", c->name, hone_hint_text(c->value),
+						format_type_be(c->type));
 	return psprintf("%s %s (%s)::%s", c->name, c->op, hone_hint_text(c->value),
 					format_type_be(c->type));
 }
@@ -480,4 +484,43 @@ hone_hint_look_at_expression(HoneHintWalk *walk, OpExpr *op, Node *side, Node *v
 		arithmetic(&c, (OpExpr *) c.side);
 	else if (IsA(c.side, CoalesceExpr))
 		coalesced(&c, (CoalesceExpr *) c.side);
+}
+
+/* side IN (values), where side is a cast of a column; not of a day. */
+void
+hone_hint_look_at_cast_in_list(HoneHintWalk *walk, ScalarArrayOpExpr *saop)
+{
+	Comparison	c = {0};
+	HoneColumn	unused;
+	Node	   *arg;
+	CoercionForm form;
+
+	c.walk = walk;
+	c.side = hone_hint_strip(linitial(saop->args));
+	c.value = lsecond(saop->args);
+	c.opno = saop->opno;
+	c.in_list = true;
+	if (!saop->useOr || !hone_hint_is_equality(saop->opno) || !hone_hint_is_value(c.value))
+		return;
+	if (IsA(c.side, FuncExpr) && ((FuncExpr *) c.side)->args != NIL)
+	{
+		arg = linitial(((FuncExpr *) c.side)->args);
+		form = ((FuncExpr *) c.side)->funcformat;
+	}
+	else if (IsA(c.side, CoerceViaIO))
+	{
+		arg = (Node *) ((CoerceViaIO *) c.side)->arg;
+		form = ((CoerceViaIO *) c.side)->coerceformat;
+	}
+	else
+		return;
+	if (!hone_hint_column(walk, arg, &unused) || !hone_hint_only_column(walk, c.side, &c.column))
+		return;
+	c.op = get_opname(c.opno);
+	c.type = get_atttype(c.column.relid, c.column.attno);
+	c.name = hone_hint_column_text(&c.column);
+	if (form == COERCE_IMPLICIT_CAST)
+		type_mismatch(&c);
+	else if (form == COERCE_EXPLICIT_CAST && exprType(c.side) != DATEOID)
+		explicit_cast(&c);
 }

@@ -293,6 +293,7 @@ look_at_operator(HoneHintWalk *walk, OpExpr *op)
 	if (list_length(op->args) != 2)
 		return;
 	look_at_pattern(walk, op);
+	hone_hint_look_at_join(walk, op);
 	look_at_sides(walk, op, linitial(op->args), lsecond(op->args), false);
 	if (OidIsValid(get_commutator(op->opno)))
 		look_at_sides(walk, op, lsecond(op->args), linitial(op->args), true);
@@ -468,6 +469,7 @@ hone_hint_look_at_condition(HoneHintWalk *walk, Query *query, Node *condition)
 
 		look_at_array_column(walk, saop);
 		look_at_list(walk, saop);
+		hone_hint_look_at_cast_in_list(walk, saop);
 		if (saop->useOr && hone_hint_is_value(lsecond(saop->args)))
 			(void) look_at_jsonb_key(walk, saop->opno, linitial(saop->args), lsecond(saop->args), true);
 	}

@@ -356,7 +356,7 @@ typedef struct HoneEffect
 extern List *hone_advise_effects(HoneRun *run, HoneCandidate *c);
 extern List *hone_advise_paying(HoneRun *run, HoneCandidate *c);
 extern void hone_advise_figures(HoneRun *run, HoneCandidate *c, HoneFigures *figures);
-extern double hone_advise_cost_without(HoneRun *run, HoneCandidate *c);
+extern double hone_advise_cost_without(HoneRun *run, HoneCandidate *c, int *calls);
 extern List *hone_advise_key_roles(HoneRun *run, HoneCandidate *c);
 extern List *hone_advise_risks(HoneRun *run, HoneCandidate *c);
 extern char *hone_advise_reason(HoneRun *run, HoneCandidate *c);

@@ -33,6 +33,7 @@
 #define MAX_QUERIES 200			/* listed with one recommendation */
 #define MAX_PAYING 20			/* of those that only pay for it */
 #define MAX_PLANS 20			/* shown with one recommendation */
+#define MAX_WITHOUT_CALLS 2000	/* of the planner in one run, to ask what it is like without */
 
 /* A query listed with a recommendation. */
 typedef struct Shown
@@ -48,6 +49,13 @@ typedef struct Shown
 	char	   *before;
 	char	   *after;
 } Shown;
+
+/* Plans of samples that were explained before, for another index: of Shown. */
+typedef struct Explained
+{
+	List	   *shown;
+	int			calls_left;		/* for costs without */
+} Explained;
 
 /* A plan to be read by others than the session whose statement it is. */
 static char *
@@ -291,12 +299,34 @@ show_effect(const HoneEffect *effect)
 	return shown;
 }
 
+/* Under all the chosen indexes a sample has one plan, whichever index asks. */
+static bool
+explain_once(HoneRun *run, Explained *explained, Shown *shown)
+{
+	ListCell   *lc;
+
+	foreach(lc, explained->shown)
+	{
+		const Shown *other = lfirst(lc);
+
+		if (other->st != shown->st)
+			continue;
+		shown->before = other->before;
+		shown->after = other->after;
+		return true;
+	}
+	if (!hone_advise_with_statement(run, shown->st, explain_work, shown))
+		return false;
+	explained->shown = lappend(explained->shown, shown);
+	return true;
+}
+
 /*
  * The queries whose plans use the index, and those that only pay for it; those
  * that gain most and those that got dearer get plans.
  */
 static List *
-queries_of_candidate(HoneRun *run, HoneCandidate *c)
+queries_of_candidate(HoneRun *run, HoneCandidate *c, Explained *explained)
 {
 	List	   *effects = hone_advise_effects(run, c);
 	List	   *result = NIL;
@@ -316,7 +346,7 @@ queries_of_candidate(HoneRun *run, HoneCandidate *c)
 		if (at < MAX_PLANS / 2 || n - at <= MAX_PLANS - plans)
 		{
 			plans++;
-			if (!hone_advise_with_statement(run, shown->st, explain_work, shown))
+			if (!explain_once(run, explained, shown))
 				continue;
 		}
 		result = lappend(result, shown);
@@ -437,7 +467,7 @@ store_hints(HoneRun *run, int64 run_id)
 
 /* What to store, in words. */
 static Row *
-row_of_candidate(HoneRun *run, HoneCandidate *c, const char *name)
+row_of_candidate(HoneRun *run, HoneCandidate *c, const char *name, Explained *explained)
 {
 	Row		   *row = palloc0(sizeof(Row));
 
@@ -449,12 +479,12 @@ row_of_candidate(HoneRun *run, HoneCandidate *c, const char *name)
 	row->undo = psprintf("DROP INDEX %s.%s", schema_of(c->relid), quote_identifier(name));
 	row->size_bytes = c->index->size_bytes;
 	hone_advise_figures(run, c, &row->figures);
-	row->cost_without = hone_advise_cost_without(run, c);
+	row->cost_without = hone_advise_cost_without(run, c, &explained->calls_left);
 	row->write_cost = c->write_cost;
 	row->reason = hone_advise_reason(run, c);
 	row->key_roles = hone_advise_key_roles(run, c);
 	row->risks = hone_advise_risks(run, c);
-	row->queries = queries_of_candidate(run, c);
+	row->queries = queries_of_candidate(run, c, explained);
 	return row;
 }
 
@@ -511,11 +541,12 @@ static List *
 prepare(HoneRun *run, const char **names)
 {
 	List	   *rows = NIL;
+	Explained	explained = {NIL, MAX_WITHOUT_CALLS};
 	ListCell   *lc;
 	int			i = -1;
 
 	while ((i = bms_next_member(run->chosen, i)) >= 0)
-		rows = lappend(rows, row_of_candidate(run, run->candidates[i], names[i]));
+		rows = lappend(rows, row_of_candidate(run, run->candidates[i], names[i], &explained));
 	foreach(lc, run->drops)
 	{
 		HoneDrop   *drop = lfirst(lc);
