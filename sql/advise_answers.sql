@@ -78,7 +78,7 @@ SELECT * FROM why('btree (amount)');
 SELECT max_indexes, storage_budget_bytes, cpu_ms >= 0 AS cpu FROM hone.advisor_runs WHERE run_id = last_run();
 -- nothing proven is null, never zero
 SELECT (lower_bound IS NULL) = (gap IS NULL) AS together,
-       coalesce(lower_bound > 0 AND lower_bound <= cost_after * 1.0001 AND gap >= 0, true) AS sound
+       coalesce(lower_bound > 0 AND lower_bound <= objective * 1.0001 AND gap BETWEEN 0 AND 1, true) AS sound
 FROM hone.advisor_runs WHERE run_id = last_run();
 -- existing ones, and those turned down
 CREATE INDEX event_account ON event (account);

@@ -12,6 +12,7 @@ CREATE TABLE hone.advisor_run_store (
     priced_configurations bigint,
     cost_before           float8,
     cost_after            float8,
+    objective             float8,
     lower_bound           float8,
     gap                   float8,
     storage_budget_bytes  bigint,
@@ -159,14 +160,15 @@ COMMENT ON VIEW hone.advisor_hints IS
 
 CREATE VIEW hone.advisor_runs WITH (security_barrier) AS
 SELECT r.run_id, r.started_at, r.elapsed_ms, r.queries, r.candidates, r.planner_calls,
-       r.priced_configurations, r.cost_before, r.cost_after, r.lower_bound, r.gap,
+       r.priced_configurations, r.cost_before, r.cost_after, r.objective,
+       r.lower_bound, r.gap,
        r.storage_budget_bytes, r.max_indexes, r.cpu_ms, r.skipped, o.rolname AS requested_by
 FROM hone.advisor_run_store r
      LEFT JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) r.requested_by
 WHERE pg_catalog.pg_has_role(r.requested_by, 'USAGE')
    OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW hone.advisor_runs IS
-'Runs of the advisor; costs are those of the whole workload in planner units; lower_bound is what no set of the candidates could go below and gap the distance to it (null when nothing was proven); skipped lists the queries left out and why';
+'Runs of the advisor; costs are those of the whole workload in planner units; objective adds to the costs of the queries what keeping the indexes costs (writes, size and a price for each), lower_bound is what no set of the candidates could bring it below by the plans that are known, and gap the share of it between the two (null when nothing was proven); skipped lists the queries left out and why';
 
 CREATE FUNCTION hone.recommend(storage_budget_bytes bigint DEFAULT NULL, max_indexes int DEFAULT NULL)
 RETURNS SETOF hone.recommendations

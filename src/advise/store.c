@@ -126,9 +126,9 @@ static int64
 store_run(HoneRun *run)
 {
 	Oid			types[] = {OIDOID, FLOAT8OID, INT4OID, INT4OID, INT8OID, INT8OID,
-	FLOAT8OID, FLOAT8OID, INT8OID, TEXTOID, INT4OID, FLOAT8OID, FLOAT8OID, FLOAT8OID};
-	Datum		values[lengthof(types)];
-	char		nulls[lengthof(types) + 1] = "              ";
+	FLOAT8OID, FLOAT8OID, INT8OID, TEXTOID, INT4OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID};
+	Datum		values[lengthof(types)] = {0};
+	char		nulls[lengthof(types) + 1] = "               ";
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
@@ -149,14 +149,16 @@ store_run(HoneRun *run)
 	if (run->max_indexes < 0)
 		nulls[10] = 'n';
 	values[11] = Float8GetDatum(run->lower_bound);
-	values[12] = Float8GetDatum(run->gap);
-	if (run->lower_bound <= 0)
-		nulls[11] = nulls[12] = 'n';	/* nothing was proven */
+	if (run->lower_bound > 0 && run->objective > 0)
+		values[12] = Float8GetDatum(Max(0, (run->objective - run->lower_bound) / run->objective));
+	else
+		nulls[11] = nulls[12] = nulls[14] = 'n';	/* nothing was proven */
 	values[13] = Float8GetDatum(hone_advise_cpu_ms() - run->cpu_started_ms);
+	values[14] = Float8GetDatum(run->objective);
 	execute("INSERT INTO hone.advisor_run_store (requested_by, elapsed_ms, queries, candidates,"
 			" planner_calls, priced_configurations, cost_before, cost_after,"
-			" storage_budget_bytes, skipped, max_indexes, lower_bound, gap, cpu_ms)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::pg_catalog.jsonb, $11, $12, $13, $14)"
+			" storage_budget_bytes, skipped, max_indexes, lower_bound, gap, cpu_ms, objective)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::pg_catalog.jsonb, $11, $12, $13, $14, $15)"
 			" RETURNING run_id",
 			lengthof(types), types, values, nulls);
 	return returned_id();

@@ -6,23 +6,26 @@
  * does its work (and what it would still save beside that one), its writes cost
  * more than it gains, it does not fit, it makes a query dearer, or nobody's plan
  * uses it. Statements are named by their queryid or number only. Works on the
- * finished run; prices are those of the search, so the planner is asked only
- * where they are not known, and for a few candidates.
+ * finished run. Costs with one index alone are those of the search (pool.c: the
+ * planner's figures put together); what one would save beside the chosen ones
+ * is asked of the planner, in a bounded number of calls.
  */
 #include "postgres.h"
 
 #include "utils/builtins.h"
 
 #include "advise/internal.h"
+#include "advise/pool.h"
 
-#define MAX_BESIDE 30			/* candidates priced beside the chosen ones */
+#define MAX_CALLS 200			/* of the planner, for what it would save beside the chosen ones */
+#define LEAST_CHANGE 0.001		/* of a statement's cost */
 #define MAX_IDLE 50				/* told of those that no plan wants */
 #define DEARER 1.1				/* a query may become, at most */
 #define LEAST_SHARE 0.001		/* of what indexes could save, an index must gain */
 
-/* The price of a statement with this candidate alone, if it was asked. */
+/* The planner's answer for this candidate alone, if it was asked. */
 static HonePrice *
-alone(HoneStatement *st, HoneCandidate *c)
+asked_alone(HoneStatement *st, HoneCandidate *c)
 {
 	ListCell   *lc;
 
@@ -35,6 +38,25 @@ alone(HoneStatement *st, HoneCandidate *c)
 			return bms_is_member(c->id, price->used) ? price : NULL;
 	}
 	return NULL;
+}
+
+/* What a statement would cost with this candidate alone; its own cost if it does not help. */
+static double
+cost_alone(HoneRun *run, HoneStatement *st, HoneCandidate *c)
+{
+	HonePrice  *price;
+	Bitmapset  *set;
+	double		cost;
+
+	if (st->failure || !list_member_oid(st->relids, c->relid))
+		return st->base_cost;
+	price = asked_alone(st, c);
+	if (price)
+		return price->planner_cost;
+	set = bms_make_singleton(c->id);
+	cost = hone_advise_pool_price(run, st, set, NULL, NULL);
+	bms_free(set);
+	return cost < 0 ? st->base_cost : cost;
 }
 
 static double
@@ -66,8 +88,28 @@ typedef struct Rival
 	double		beside;			/* what it would save beside the chosen ones */
 } Rival;
 
+/*
+ * What it would save beside the chosen ones, in one statement: where the known
+ * plans say that it would, the planner is asked.
+ */
+static double
+saves_beside(HoneRun *run, HoneStatement *st, HoneCandidate *c, int *calls_left)
+{
+	Bitmapset  *mine = st->final ? st->final->set : NULL;
+	Bitmapset  *both = bms_add_member(bms_copy(mine), c->id);
+	double		before = hone_advise_pool_price(run, st, mine, NULL, NULL);
+	double		after = hone_advise_pool_price(run, st, both, NULL, NULL);
+	HonePrice  *price = NULL;
+
+	if (before >= 0 && after >= before)
+		return 0;
+	if ((*calls_left)-- > 0)
+		price = hone_advise_final_price(run, st, both, NIL, NULL);
+	return price ? Max(0, final_cost(st) - price->planner_cost) : Max(0, before - after);
+}
+
 static void
-find_rival(HoneRun *run, HoneCandidate *c, bool ask, Rival *rival)
+find_rival(HoneRun *run, HoneCandidate *c, int *calls_left, Rival *rival)
 {
 	double	   *share = palloc0(sizeof(double) * (run->ncandidates + 1));
 	List	   *groups = NIL;
@@ -77,26 +119,19 @@ find_rival(HoneRun *run, HoneCandidate *c, bool ask, Rival *rival)
 	for (int i = 0; i < run->nstatements; i++)
 	{
 		HoneStatement *st = run->statements[i];
-		HonePrice  *price = st->failure ? NULL : alone(st, c);
+		double		cost = st->failure ? 0 : cost_alone(run, st, c);
 		int			k = -1;
 
-		if (price == NULL || price->planner_cost >= st->base_cost)
+		if (st->failure || cost >= st->base_cost * (1 - LEAST_CHANGE))
 			continue;
 		groups = list_append_unique_ptr(groups, st->group);
 		rival->before += st->weight * st->base_cost;
-		rival->alone += st->weight * price->planner_cost;
+		rival->alone += st->weight * cost;
 		rival->with_chosen += st->weight * final_cost(st);
 		while (st->final && (k = bms_next_member(st->final->used, k)) >= 0)
 			if (run->candidates[k]->relid == c->relid)
 				share[k] += st->weight * (st->base_cost - final_cost(st));
-		if (ask)
-		{
-			Bitmapset  *both = bms_add_member(bms_copy(st->final ? st->final->set : NULL), c->id);
-			HonePrice  *beside = hone_advise_price(run, st, both);
-
-			if (beside && beside->planner_cost < final_cost(st))
-				rival->beside += st->weight * (final_cost(st) - beside->planner_cost);
-		}
+		rival->beside += st->weight * saves_beside(run, st, c, calls_left);
 	}
 	for (int k = 0; k < run->ncandidates; k++)
 	{
@@ -122,7 +157,7 @@ made_dearer(HoneRun *run, HoneCandidate *c, double *ratio)
 	for (int i = 0; i < run->nstatements; i++)
 	{
 		HoneStatement *st = run->statements[i];
-		HonePrice  *price = st->failure || st->weight <= 0 ? NULL : alone(st, c);
+		HonePrice  *price = st->failure || st->weight <= 0 ? NULL : asked_alone(st, c);
 
 		if (price == NULL || price->planner_cost <= DEARER * st->base_cost ||
 			(worst && price->planner_cost <= *ratio * st->base_cost))
@@ -145,7 +180,7 @@ room_left(HoneRun *run)
 }
 
 static char *
-beaten_by(const Rival *rival, const char **names, bool asked)
+beaten_by(const Rival *rival, const char **names)
 {
 	StringInfoData buf;
 
@@ -161,9 +196,9 @@ beaten_by(const Rival *rival, const char **names, bool asked)
 		appendStringInfo(&buf, " its %d queries: they cost", rival->queries);
 	appendStringInfo(&buf, " %.2f without an index, %.2f with this one alone, %.2f as recommended",
 					 rival->before, rival->alone, rival->with_chosen);
-	if (asked && rival->beside < 0.001 * rival->with_chosen)
+	if (rival->beside < LEAST_CHANGE * rival->with_chosen)
 		appendStringInfoString(&buf, "; beside the recommended ones it would save nothing more");
-	else if (asked)
+	else
 		appendStringInfo(&buf, "; beside the recommended ones it would save another %.2f (%.1f %%)",
 						 rival->beside, rival->beside / rival->with_chosen * 100);
 	return buf.data;
@@ -184,7 +219,7 @@ not_allowed(HoneRun *run, HoneCandidate *c)
 
 /* Of one that is not out for a reason known before the search. */
 static const char *
-outdone(HoneRun *run, HoneCandidate *c, const char **names, bool ask)
+outdone(HoneRun *run, HoneCandidate *c, const char **names, int *calls_left)
 {
 	Rival		rival;
 	double		ratio = 0;
@@ -193,7 +228,7 @@ outdone(HoneRun *run, HoneCandidate *c, const char **names, bool ask)
 
 	if (hurt)
 		return psprintf("it would make %s dearer by %.0f %%", name_of(hurt), (ratio - 1) * 100);
-	find_rival(run, c, ask, &rival);
+	find_rival(run, c, calls_left, &rival);
 	if (rival.queries == 0)
 		return c->best_gain > 0 ? "no plan gets cheaper with it by itself" :
 			"no plan uses it, or none gets cheaper with it";
@@ -203,21 +238,21 @@ outdone(HoneRun *run, HoneCandidate *c, const char **names, bool ask)
 	if (c->best_gain <= LEAST_SHARE * run->improvable)
 		return psprintf("its gain (%.2f) is below 0.1 %% of what indexes could save in this workload (%.2f)",
 						rival.before - rival.alone, run->improvable);
-	if (ask && rival.beside > 0 && rival.beside <= c->write_cost)
+	if (rival.beside > 0 && rival.beside <= c->write_cost)
 		return psprintf("beside the recommended indexes it would save another %.2f, and cost the writes %.2f",
 						rival.beside, c->write_cost);
 	limit = not_allowed(run, c);
 	if (limit && (rival.id < 0 || rival.beside > 0))
 		return limit;
 	if (rival.id >= 0)
-		return beaten_by(&rival, names, ask);
+		return beaten_by(&rival, names);
 	if (rival.with_chosen < rival.before)
 		return "its queries are served by recommended indexes on their other tables";
 	return "with its price (a share of what indexes could save, its size and its writes) it does not pay";
 }
 
 static const char *
-why_not(HoneRun *run, HoneCandidate *c, const char **names, bool ask)
+why_not(HoneRun *run, HoneCandidate *c, const char **names, int *calls_left)
 {
 	if (c->hurts == NULL && c->rejection)
 	{
@@ -227,7 +262,7 @@ why_not(HoneRun *run, HoneCandidate *c, const char **names, bool ask)
 							hone_advise_size_text(run->budget));
 		return c->rejection;
 	}
-	return outdone(run, c, names, ask);
+	return outdone(run, c, names, calls_left);
 }
 
 /* What gains something first; then what was out from the start; then the rest. */
@@ -261,6 +296,7 @@ hone_advise_rejected(HoneRun *run, const char **names, int most)
 	List	   *result = NIL;
 	int			n = 0;
 	int			idle = 0;
+	int			calls_left = MAX_CALLS;
 
 	for (int i = 0; i < run->ncandidates; i++)
 		if (!run->candidates[i]->chosen)
@@ -274,7 +310,7 @@ hone_advise_rejected(HoneRun *run, const char **names, int most)
 			break;
 		rejected = palloc(sizeof(HoneRejected));
 		rejected->candidate = order[i];
-		rejected->reason = why_not(run, order[i], names, i < MAX_BESIDE);
+		rejected->reason = why_not(run, order[i], names, &calls_left);
 		result = lappend(result, rejected);
 	}
 	return result;
