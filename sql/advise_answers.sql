@@ -169,6 +169,8 @@ CREATE TABLE stays AS SELECT i AS id, i % 2000 AS a, i % 50 AS b, i % 50 AS c, m
 CREATE TABLE dropped AS TABLE stays;
 CREATE TABLE renamed AS TABLE stays;
 CREATE TABLE changed AS TABLE stays;
+CREATE TABLE skew AS SELECT i AS id, CASE WHEN i % 100 = 0 THEN 'rare' || i % 7 ELSE 'common' END AS state,
+    md5(i::text) AS u, md5(i::text) AS v, md5(i::text) AS w, md5(i::text) AS x FROM generate_series(1, 40000) i;
 CREATE TABLE cached AS SELECT i AS id, repeat('c', 200) AS c FROM generate_series(1, 20000) i;
 CREATE DOMAIN tag AS int;
 VACUUM ANALYZE;
@@ -184,6 +186,11 @@ SELECT format('SELECT * FROM stays WHERE b = %s AND c = %s', i, i) FROM generate
 \o /dev/null
 \gexec
 \o
+-- a value that is rare, and one that is not
+PREPARE skewed(text) AS SELECT * FROM skew WHERE state = $1;
+EXECUTE skewed('rare1') \g /dev/null
+EXECUTE skewed('common') \g /dev/null
+EXECUTE skewed('rare3') \g /dev/null
 SET pg_hone.enabled = off;
 DROP TABLE dropped;
 ALTER TABLE changed DROP COLUMN c;
@@ -193,6 +200,11 @@ SELECT s ->> 'reason' AS reason FROM hone.advisor_runs r, jsonb_array_elements(r
 WHERE r.run_id = (SELECT max(run_id) FROM hone.advisor_runs) ORDER BY 1;
 SELECT left(query, 25) AS query, kind, regexp_replace(example, 'ROLE .* SET work_mem = ''.*''', 'ROLE ... SET work_mem') AS example
 FROM hone.advisor_hints WHERE run_id = (SELECT max(run_id) FROM hone.advisor_runs) AND kind <> 'random_page_cost' ORDER BY 1, 2;
+SELECT regexp_replace(definition, '^.* ON ', '') AS index, array_to_string(risks, ' ') AS risks
+FROM hone.recommendations WHERE table_name = 'public.skew' ORDER BY id LIMIT 1;
+SELECT q.query, q.calls, q.cost_after < q.cost_before AS cheaper
+FROM hone.recommendation_queries q JOIN hone.recommendations r ON r.id = q.recommendation_id
+WHERE r.table_name = 'public.skew' ORDER BY r.id LIMIT 1;
 -- what extended statistics tell is not asked for, and memory that is enough neither
 CREATE STATISTICS b_and_c ON b, c FROM stays;
 ANALYZE stays;

@@ -96,10 +96,11 @@ INSERT INTO asked (wanted, statement, parameters) VALUES
 (NULL, 'SELECT count(*) FROM owner', NULL),
 (NULL, 'SELECT count(*) FILTER (WHERE account = 5) FROM event', NULL),
 -- UNION
-('union_distinct', 'SELECT ''a'' AS kind, id FROM event WHERE id < 5 UNION SELECT ''b'', id FROM owner WHERE id < 5', NULL),
-(NULL, 'SELECT ''a'' AS kind, id FROM event WHERE id < 5 UNION ALL SELECT ''b'', id FROM owner WHERE id < 5', NULL),
-(NULL, 'SELECT ''a'' AS kind, id FROM event WHERE id < 5 UNION SELECT ''a'', id FROM owner WHERE id < 5', NULL),
-(NULL, 'SELECT id FROM event WHERE id < 5 UNION SELECT id FROM owner WHERE id < 5', NULL),
+('union_distinct', 'SELECT ''a'' AS kind, id FROM event WHERE id < 5000 UNION SELECT ''b'', id FROM owner WHERE id < 5000', NULL),
+(NULL, 'SELECT ''a'' AS kind, id FROM event WHERE id < 5 UNION SELECT ''b'', id FROM owner WHERE id < 5', NULL),
+(NULL, 'SELECT ''a'' AS kind, id FROM event WHERE id < 5000 UNION ALL SELECT ''b'', id FROM owner WHERE id < 5000', NULL),
+(NULL, 'SELECT ''a'' AS kind, id FROM event WHERE id < 5000 UNION SELECT ''a'', id FROM owner WHERE id < 5000', NULL),
+(NULL, 'SELECT id FROM event WHERE id < 5000 UNION SELECT id FROM owner WHERE id < 5000', NULL),
 -- DISTINCT over a join
 ('distinct_join', 'SELECT DISTINCT o.id, o.name FROM owner o JOIN event e ON e.account = o.id WHERE o.region = 7', NULL),
 (NULL, 'SELECT DISTINCT o.name FROM owner o JOIN event e ON e.account = o.id WHERE o.region = 7', NULL),

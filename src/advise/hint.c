@@ -298,6 +298,7 @@ hone_advise_find_hints(HoneRun *run, bool all)
 	int			n = make_parts(run, parts);
 	List	   *measured = NIL;
 	bool		captured = run->nstatements > 0 && !run->statements[0]->as_caller;
+	double		cpu_ms = hone_advise_cpu_ms();
 
 	if (captured)
 		measured = load_measured(run);
@@ -311,5 +312,6 @@ hone_advise_find_hints(HoneRun *run, bool all)
 	}
 	if (captured)
 		hone_hint_look_at_workload(run, measured, &run->hints);
+	elog(DEBUG1, "pg_hone: looking for hints took %.1f ms of CPU", hone_advise_cpu_ms() - cpu_ms);
 	MemoryContextSwitchTo(old);
 }

@@ -340,14 +340,26 @@ is_disjoint_by(List *arms, int resno)
 	return true;
 }
 
+static bool
+is_append(PlannedStmt *stmt pg_attribute_unused(), Plan *plan, void *arg)
+{
+	double	   *rows = arg;
+
+	if (IsA(plan, Append) || IsA(plan, MergeAppend))
+		*rows = Max(*rows, plan->plan_rows);
+	return false;
+}
+
 static void
 look_at_union(HoneHintWalk *walk, Query *query)
 {
 	List	   *arms = NIL;
 	bool		removes = false;
+	double		rows = 0;
 	int			ncolumns;
 
-	if (query->setOperations == NULL ||
+	(void) hone_hint_any_plan(walk->after, is_append, &rows);
+	if (query->setOperations == NULL || rows < MANY_ROWS ||
 		!union_arms(query, query->setOperations, &arms, &removes) || !removes ||
 		list_length(arms) < 2)
 		return;
@@ -361,7 +373,7 @@ look_at_union(HoneHintWalk *walk, Query *query)
 							   " has its own constant in column %d. UNION ALL spares that work, and lets a LIMIT stop"
 							   " early. To check: no arm returns the same row twice by itself (or that is welcome).",
 							   resno),
-					  psprintf("%d arms", list_length(arms)), NULL);
+					  psprintf("%d arms, about %.0f rows", list_length(arms), rows), NULL);
 		return;
 	}
 }

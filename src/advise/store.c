@@ -564,6 +564,7 @@ hone_advise_store(HoneRun *run)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->memory);
 	const char **names = hone_advise_name_chosen(run);
+	double		cpu_ms = hone_advise_cpu_ms();
 	List	   *rows = prepare(run, names);
 	List	   *rejected = hone_advise_rejected(run, names, MAX_REJECTED);
 	HoneScope	scope;
@@ -571,6 +572,7 @@ hone_advise_store(HoneRun *run)
 	ListCell   *lc;
 	ListCell   *lq;
 
+	elog(DEBUG1, "pg_hone: explaining took %.1f ms of CPU", hone_advise_cpu_ms() - cpu_ms);
 	hone_enter_owner(&scope);
 	SPI_connect();
 	supersede(run);

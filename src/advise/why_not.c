@@ -20,6 +20,7 @@
 #define MAX_CALLS 200			/* of the planner, for what it would save beside the chosen ones */
 #define LEAST_CHANGE 0.001		/* of a statement's cost */
 #define MAX_IDLE 50				/* told of those that no plan wants */
+#define FEW_ALIKE 3				/* variants of one idea told first */
 #define DEARER 1.1				/* a query may become, at most */
 #define LEAST_SHARE 0.001		/* of what indexes could save, an index must gain */
 
@@ -285,6 +286,37 @@ compare_interest(const void *a, const void *b)
 	return x->id - y->id;
 }
 
+/* Variants of one idea: on the same table, beginning with the same key. */
+static bool
+is_alike(const HoneCandidate *a, const HoneCandidate *b)
+{
+	return a->relid == b->relid && a->amoid == b->amoid &&
+		strcmp(a->keys[0].sql, b->keys[0].sql) == 0;
+}
+
+/* Put variants behind, in what is sorted: no more than a few of each idea first. */
+static void
+spread(HoneCandidate **order, int n)
+{
+	HoneCandidate **late = palloc(sizeof(HoneCandidate *) * (n + 1));
+	int			nlate = 0;
+	int			kept = 0;
+
+	for (int i = 0; i < n; i++)
+	{
+		int			alike = 0;
+
+		for (int k = 0; k < kept && alike < FEW_ALIKE; k++)
+			alike += is_alike(order[k], order[i]);
+		if (alike < FEW_ALIKE && interest(order[i]) == 0)
+			order[kept++] = order[i];
+		else
+			late[nlate++] = order[i];
+	}
+	memcpy(order + kept, late, nlate * sizeof(HoneCandidate *));
+	pfree(late);
+}
+
 /*
  * The most interesting ones with their reasons: list of HoneRejected. names are
  * those of the chosen ones, by id.
@@ -302,6 +334,7 @@ hone_advise_rejected(HoneRun *run, const char **names, int most)
 		if (!run->candidates[i]->chosen)
 			order[n++] = run->candidates[i];
 	qsort(order, n, sizeof(HoneCandidate *), compare_interest);
+	spread(order, n);
 	for (int i = 0; i < n && list_length(result) < most; i++)
 	{
 		HoneRejected *rejected;
