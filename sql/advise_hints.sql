@@ -156,6 +156,8 @@ INSERT INTO asked (wanted, statement, parameters) VALUES
 ('arithmetic_on_column', 'SELECT * FROM event WHERE at_tz + interval ''1 hour'' BETWEEN ''2027-06-01'' AND ''2027-06-02''', NULL),
 (NULL, 'SELECT * FROM event WHERE account = 5 - 1', NULL),
 (NULL, 'SELECT * FROM event WHERE account * 2 = 10', NULL),
+(NULL, 'SELECT * FROM event WHERE account + account = 10', NULL),
+(NULL, 'SELECT * FROM event WHERE at - at = ''0''', NULL),
 ('coalesce_on_column', 'SELECT * FROM event WHERE coalesce(state, ''none'') = ''s77''', NULL),
 ('coalesce_on_column', 'SELECT * FROM event WHERE coalesce(state, ''none'') = ''none''', NULL),
 (NULL, 'SELECT coalesce(state, ''none'') FROM event WHERE id = 5', NULL),
@@ -194,6 +196,12 @@ INSERT INTO asked (wanted, statement, parameters) VALUES
 -- statements that change rows are read as well
 ('cast_on_column', 'UPDATE event SET note = ''x'' WHERE at::date = ''2025-03-04''', NULL),
 ('cast_on_column', 'WITH gone AS (DELETE FROM event WHERE at::date = ''2025-03-04'' RETURNING id) SELECT * FROM gone', NULL),
+-- wherever they stand
+('cast_on_column', 'SELECT (SELECT count(*) FROM event WHERE at::date = ''2025-03-04'') FROM owner o WHERE EXISTS (SELECT FROM event e WHERE e.account = o.id)', NULL),
+('cast_on_column', 'INSERT INTO tiny (id) SELECT id FROM event WHERE at::date = ''2025-03-04''', NULL),
+('cast_on_column', 'MERGE INTO event USING owner o ON event.id = o.id AND event.at::date = ''2025-03-04'' WHEN MATCHED THEN UPDATE SET note = o.name', NULL),
+(NULL, 'WITH RECURSIVE r AS (SELECT 1 AS x UNION SELECT x + 1 FROM r WHERE x < 10) SELECT * FROM r WHERE x::text = ''5''', NULL),
+(NULL, 'SELECT * FROM generate_series(now(), now(), ''1 day'') g(at) WHERE at::date = current_date', NULL),
 -- nothing to say
 (NULL, 'SELECT 1', NULL),
 (NULL, 'SELECT * FROM event WHERE id = 5', NULL),

@@ -63,8 +63,8 @@ typedef struct HoneColumn
 /* How a plan scans a table. */
 typedef struct HoneScans
 {
-	bool		sequential;
-	double		rows;			/* that its sequential scans return */
+	bool		whole;			/* all of it is read */
+	double		rows;			/* that such a scan returns */
 	bool		index_only;
 } HoneScans;
 

@@ -86,7 +86,7 @@ hone_hint_may_scan_less(HoneHintWalk *walk, const HoneColumn *column, bool inste
 	if (!hone_hint_is_large(walk, column->relid))
 		return false;
 	hone_hint_scans(instead ? walk->before : walk->after, column->relid, &scans);
-	if (!scans.sequential || (rel->tuples > 0 && scans.rows > MOST_ROWS * rel->tuples))
+	if (!scans.whole || (rel->tuples > 0 && scans.rows > MOST_ROWS * rel->tuples))
 		return false;
 	*evidence = rel->tuples > 0 ?
 		psprintf("%.0f rows are scanned for about %.0f", rel->tuples, scans.rows) :
@@ -384,6 +384,7 @@ arithmetic(const Comparison *c, OpExpr *op)
 {
 	const char *name = get_opname(op->opno);
 	HoneColumn	unused;
+	Node	   *operand_node;
 	bool		column_left;
 	bool		times = is_timestamp(c->type) || c->type == DATEOID;
 	char	   *operand;
@@ -395,8 +396,10 @@ arithmetic(const Comparison *c, OpExpr *op)
 	column_left = hone_hint_column(c->walk, linitial(op->args), &unused);
 	if (!column_left && !hone_hint_column(c->walk, lsecond(op->args), &unused))
 		return;
-	operand = hone_hint_text(column_left ? lsecond(op->args) : linitial(op->args));
-	if (!(strcmp(name, "+") == 0 || (strcmp(name, "-") == 0 && column_left)) ||
+	operand_node = column_left ? lsecond(op->args) : linitial(op->args);
+	operand = hone_hint_text(operand_node);
+	if (!hone_hint_is_value(operand_node) ||
+		!(strcmp(name, "+") == 0 || (strcmp(name, "-") == 0 && column_left)) ||
 		!hone_hint_may_scan_less(c->walk, &c->column,
 								 has_index(c) || contain_mutable_functions(c->side), &scanned))
 		return;

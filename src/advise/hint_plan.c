@@ -118,22 +118,45 @@ is_part_of(Oid relid, Oid table)
 		(get_rel_relispartition(relid) && list_member_oid(get_partition_ancestors(relid), table));
 }
 
+/* Every row is read: no condition narrows the scan. */
+static bool
+is_whole_scan(Plan *plan)
+{
+	switch (nodeTag(plan))
+	{
+		case T_SeqScan:
+			return true;
+		case T_IndexScan:
+			return ((IndexScan *) plan)->indexqual == NIL &&
+				((IndexScan *) plan)->indexorderby == NIL;
+		case T_IndexOnlyScan:
+			return ((IndexOnlyScan *) plan)->indexqual == NIL &&
+				((IndexOnlyScan *) plan)->indexorderby == NIL;
+		default:
+			return false;
+	}
+}
+
 static bool
 note_scan(PlannedStmt *stmt, Plan *plan, void *arg)
 {
 	ScansOf    *of = arg;
+	Oid			scanned;
 
-	if (!IsA(plan, SeqScan) && !IsA(plan, IndexOnlyScan))
+	if (!IsA(plan, SeqScan) && !IsA(plan, IndexScan) && !IsA(plan, IndexOnlyScan))
 		return false;
-	if (!is_part_of(rt_fetch(((Scan *) plan)->scanrelid, stmt->rtable)->relid, of->relid))
+	scanned = rt_fetch(((Scan *) plan)->scanrelid, stmt->rtable)->relid;
+	if (!is_part_of(scanned, of->relid))
 		return false;
-	if (IsA(plan, IndexOnlyScan))
-		of->scans->index_only = true;
-	else
-	{
-		of->scans->sequential = true;
+	of->scans->index_only |= IsA(plan, IndexOnlyScan);
+	if (!is_whole_scan(plan))
+		return false;
+	/* Partitions add up; of several scans of a table the most selective counts. */
+	if (scanned != of->relid)
 		of->scans->rows += plan->plan_rows;
-	}
+	else if (!of->scans->whole || plan->plan_rows < of->scans->rows)
+		of->scans->rows = plan->plan_rows;
+	of->scans->whole = true;
 	return false;
 }
 
