@@ -144,10 +144,22 @@ sorted_rows(PlannedStmt *plan)
 	return rows;
 }
 
+/* Does the recommended plan rest on a guess about LIMIT (price.c)? */
+static bool
+rests_on_guess(HoneHintWalk *walk)
+{
+	HoneStatement *st = walk->st;
+	int			i = -1;
+
+	while (st->final && (i = bms_next_member(st->final->used, i)) >= 0)
+		if (hone_advise_is_guess(st, walk->run->candidates[i]))
+			return true;
+	return false;
+}
+
 /*
- * = ANY (several values) on a column that is not the one ordered by. An index on
- * the order alone may be recommended for it: a guess about LIMIT, so the plan
- * without the chosen ones counts.
+ * = ANY (several values) on a column that is not the one ordered by. Where a
+ * recommended index on the order alone spares the sort, that is a guess.
  */
 static void
 look_at_in_with_order(HoneHintWalk *walk, Query *query)
@@ -160,7 +172,8 @@ look_at_in_with_order(HoneHintWalk *walk, Query *query)
 
 	if (query->sortClause == NIL || query->limitCount == NULL || query->groupClause != NIL ||
 		query->hasAggs || query->hasWindowFuncs || query->distinctClause != NIL ||
-		sorted_rows(walk->before) < Max(MANY_ROWS, 4.0 * (limit + offset)))
+		sorted_rows(walk->before) < Max(MANY_ROWS, 4.0 * (limit + offset)) ||
+		(sorted_rows(walk->after) < MANY_ROWS && !rests_on_guess(walk)))
 		return;
 	first = linitial_node(SortGroupClause, query->sortClause);
 	if (!hone_hint_column(walk, get_sortgroupclause_expr(first, query->targetList), &ordered) ||
