@@ -330,6 +330,9 @@ SELECT count(*) >= 0 AS ran FROM hone.recommend_for(ARRAY[
     'SELECT * FROM event ORDER BY at LIMIT 1 OFFSET 2000'], ARRAY[100, 0.1, 1000]);
 SELECT username = current_user AS mine, query, kind, table_name, evidence IS NOT NULL AS evidence, example
 FROM hone.advisor_hints WHERE run_id > :last_run ORDER BY kind;
+-- and the story of a recommendation for the same table tells of them
+SELECT bool_and(hone.explain_recommendation(id) ~ 'Besides, or instead\n  The day of event.at is compared') AS told
+FROM hone.recommendations WHERE run_id > :last_run AND table_name = 'advise_hints.event' AND definition ~ 'date';
 -- what others asked is not to be seen
 CREATE ROLE regress_hints_a;
 SET ROLE regress_hints_a;
