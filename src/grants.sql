@@ -41,8 +41,8 @@ GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;
 
 -- advise
 GRANT SELECT ON hone.recommendations, hone.recommendation_queries,
-    hone.rejected_candidates, hone.advisor_runs TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint) TO PUBLIC;
+    hone.rejected_candidates, hone.advisor_runs, hone.advisor_hints TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline(jsonb) TO PUBLIC;
 
 -- apply
 GRANT SELECT ON hone.actions TO PUBLIC;

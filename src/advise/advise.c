@@ -9,8 +9,8 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "executor/spi.h"
 #include "funcapi.h"
 #include "miscadmin.h"
@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 
 #include "advise/advise.h"
+#include "advise/hint.h"
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
@@ -121,6 +122,16 @@ has_samples(void)
 	return found;
 }
 
+static HoneRun *
+begin_run(int64 budget, int max_indexes)
+{
+	double		cpu_ms = hone_advise_cpu_ms();
+	HoneRun    *run = hone_advise_run_create(budget, max_indexes);
+
+	run->cpu_started_ms = cpu_ms;
+	return run;
+}
+
 Datum
 hone_recommend(PG_FUNCTION_ARGS)
 {
@@ -132,10 +143,11 @@ hone_recommend(PG_FUNCTION_ARGS)
 	if (!hone_shmem_ready() && !has_samples())
 		hone_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	run = hone_advise_run_create(budget, max_indexes);
+	run = begin_run(budget, max_indexes);
 	hone_advise_load_refused(run);
 	hone_advise_load_workload(run);
 	hone_advise_run(run);
+	hone_advise_find_hints(run, false);
 	return_run(fcinfo, hone_advise_store(run));
 	return (Datum) 0;
 }
@@ -150,13 +162,41 @@ hone_recommend_for(PG_FUNCTION_ARGS)
 	reject_null(fcinfo, 0, "statements");
 	require_writable("hone.recommend_for()");
 	InitMaterializedSRF(fcinfo, 0);
-	run = hone_advise_run_create(budget, max_indexes);
+	run = begin_run(budget, max_indexes);
 	hone_advise_load_given(run, PG_GETARG_ARRAYTYPE_P(0),
 						   PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1));
 	hone_advise_load_refused(run);
 	hone_advise_run(run);
+	hone_advise_find_hints(run, false);
 	return_run(fcinfo, hone_advise_store(run));
 	return (Datum) 0;
+}
+
+/* What would help instead of an index, or besides: without a definition. */
+static void
+return_hint(ReturnSetInfo *rsinfo, const HoneHint *hint)
+{
+	Datum		values[9] = {0};
+	bool		nulls[9] = {false, true, true, true, true, false, true, true, false};
+	StringInfoData reason;
+
+	initStringInfo(&reason);
+	appendStringInfoString(&reason, hint->hint);
+	if (hint->evidence)
+		appendStringInfo(&reason, " Found: %s.", hint->evidence);
+	if (hint->example)
+		appendStringInfo(&reason, " For example: %s", hint->example);
+	values[0] = CStringGetTextDatum("hint");
+	if (OidIsValid(hint->relid) && get_rel_name(hint->relid) != NULL)
+	{
+		values[1] = CStringGetTextDatum(
+			quote_qualified_identifier(get_namespace_name(get_rel_namespace(hint->relid)),
+									   get_rel_name(hint->relid)));
+		nulls[1] = false;
+	}
+	values[5] = Float8GetDatum(hint->st->base_cost);
+	values[8] = CStringGetTextDatum(reason.data);
+	tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 }
 
 static void
@@ -196,6 +236,7 @@ hone_advise(PG_FUNCTION_ARGS)
 	hone_advise_load_one(run, text_to_cstring(PG_GETARG_TEXT_PP(0)),
 						 PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1));
 	hone_advise_run(run);
+	hone_advise_find_hints(run, true);
 	names = hone_advise_name_chosen(run);
 	while ((i = bms_next_member(run->chosen, i)) >= 0)
 	{
@@ -203,7 +244,7 @@ hone_advise(PG_FUNCTION_ARGS)
 		HoneFigures figures;
 
 		hone_advise_figures(run, c, &figures);
-		return_advice(rsinfo, "create", c->relid, c->amoid == GIN_AM_OID ? "gin" : "btree",
+		return_advice(rsinfo, "create", c->relid, get_am_name(c->amoid),
 					  psprintf("CREATE INDEX %s %s", quote_identifier(names[i]), c->body),
 					  c->index->size_bytes, &figures, hone_advise_reason(run, c));
 	}
@@ -214,11 +255,13 @@ hone_advise(PG_FUNCTION_ARGS)
 
 		figures.cost_before = drop->cost_before;
 		figures.cost_after = drop->cost_after;
-		return_advice(rsinfo, "drop", drop->existing->relid, "btree",
+		return_advice(rsinfo, "drop", drop->existing->relid, get_am_name(drop->existing->amoid),
 					  hone_advise_drop_definition(drop), drop->existing->size_bytes, &figures,
 					  hone_advise_drop_reason(run, drop, drop->new_cover ?
 											  names[drop->new_cover->id] : drop->old_cover->name));
 	}
+	foreach(lc, run->hints)
+		return_hint(rsinfo, lfirst(lc));
 	return (Datum) 0;
 }
 

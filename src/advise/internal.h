@@ -194,6 +194,9 @@ typedef struct HoneCandidate
 	double		write_cost;
 	double		best_gain;		/* of all it did alone, weighted */
 	const char *rejection;		/* why it is out, or NULL */
+	HoneStatement *hurts;		/* which it made dearer, when it was taken out
+								 * for that; and what became of its cost */
+	double		hurts_ratio;
 	bool		chosen;
 	bool		seeded;			/* made as a variant of another */
 } HoneCandidate;
@@ -237,6 +240,10 @@ typedef struct HoneRun
 	double		lower_bound;	/* proven for the plans that are known */
 	Bitmapset  *chosen;
 	List	   *drops;			/* of HoneDrop */
+
+	double		cpu_started_ms; /* of this process, when the run began */
+	List	   *hints;			/* of HoneHint */
+
 } HoneRun;
 
 typedef struct HoneDrop
@@ -333,10 +340,46 @@ typedef struct HoneFigures
 	int			hurt;
 } HoneFigures;
 
+/* What an index does to one query: all its samples, by their weight. */
+typedef struct HoneEffect
+{
+	HoneQueryGroup *group;
+	double		weight;
+	double		before;			/* weight * cost */
+	double		after;
+	double		write_cost;		/* what its calls pay for keeping the index */
+	int			samples;
+	int			using;			/* samples whose plan uses it */
+	HoneStatement *example;		/* that gains most, or of those that pay */
+} HoneEffect;
+
+extern List *hone_advise_effects(HoneRun *run, HoneCandidate *c);
+extern List *hone_advise_paying(HoneRun *run, HoneCandidate *c);
 extern void hone_advise_figures(HoneRun *run, HoneCandidate *c, HoneFigures *figures);
-extern const char *hone_advise_rejection(HoneRun *run, HoneCandidate *c);
+extern double hone_advise_cost_without(HoneRun *run, HoneCandidate *c, int *calls);
+extern List *hone_advise_key_roles(HoneRun *run, HoneCandidate *c);
+extern List *hone_advise_risks(HoneRun *run, HoneCandidate *c);
 extern char *hone_advise_reason(HoneRun *run, HoneCandidate *c);
 extern char *hone_advise_drop_reason(HoneRun *run, HoneDrop *drop, const char *cover_name);
+extern char *hone_advise_size_text(double bytes);
+
+/* in why_not.c */
+typedef struct HoneRejected
+{
+	HoneCandidate *candidate;
+	const char *reason;
+} HoneRejected;
+
+extern List *hone_advise_rejected(HoneRun *run, const char **names, int most);
+
+
+
+extern bool hone_advise_has_statistics(Oid relid);
+
+/* in hint.c; see hint.h */
+typedef struct HoneHint HoneHint;
+
+extern void hone_advise_find_hints(HoneRun *run, bool all);
 
 /* in load.c */
 extern void hone_advise_load_workload(HoneRun *run);
@@ -353,5 +396,6 @@ extern void hone_advise_run(HoneRun *run);
 extern const char **hone_advise_name_chosen(HoneRun *run);
 extern char *hone_advise_drop_definition(HoneDrop *drop);
 extern int64 hone_advise_store(HoneRun *run);
+extern double hone_advise_cpu_ms(void);
 
 #endif							/* HONE_ADVISE_INTERNAL_H */

@@ -2,14 +2,19 @@
  * store.c
  *	  A finished run into its tables, all of it or nothing.
  *
- * Written as the extension's owner by static SQL; the caller's transaction
- * decides whether it stays. Plans shown to people are made here once more, as
- * the statements' roles, before anything is written.
+ * Two steps, because planning is done as the statements' roles and writing as
+ * the extension's owner: first everything that asks the planner (plans to be
+ * shown, costs without each index, why not) is prepared in run->memory, then it
+ * is written by static SQL. The caller's transaction decides whether it stays.
+ * Plans are made for a bounded number of queries of each recommendation; the
+ * others are listed with their costs.
  */
 #include "postgres.h"
 
-#include "catalog/pg_am.h"
+#include <sys/resource.h>
+
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -18,23 +23,39 @@
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
 
+#include "advise/hint.h"
 #include "advise/internal.h"
 #include "base/compat.h"
 #include "base/owner.h"
 #include "base/settings.h"
 
 #define MAX_REJECTED 200		/* kept of one run */
-#define MAX_QUERIES_SHOWN 20	/* of one recommendation */
+#define MAX_QUERIES 200			/* listed with one recommendation */
+#define MAX_PAYING 20			/* of those that only pay for it */
+#define MAX_PLANS 20			/* shown with one recommendation */
+#define MAX_WITHOUT_CALLS 2000	/* of the planner in one run, to ask what it is like without */
 
-/* A query shown with a recommendation. */
+/* A query listed with a recommendation. */
 typedef struct Shown
 {
-	HoneCandidate *candidate;
-	HoneStatement *st;
-	int			ordinal;
+	HoneStatement *st;			/* the sample that is explained */
+	Bitmapset  *set;			/* chosen ones on its tables */
+	List	   *hide;
+	double		cost_before;	/* of one execution, mean of the samples */
+	double		cost_after;
+	double		write_cost;
+	double		planned_before; /* of the sample, as explained */
+	double		planned_after;
 	char	   *before;
 	char	   *after;
 } Shown;
+
+/* Plans of samples that were explained before, for another index: of Shown. */
+typedef struct Explained
+{
+	List	   *shown;
+	int			calls_left;		/* for costs without */
+} Explained;
 
 /* A plan to be read by others than the session whose statement it is. */
 static char *
@@ -56,16 +77,18 @@ explain_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo param
 {
 	Shown	   *shown = arg;
 	HoneConfiguration nothing = {NIL, NIL};
-	HoneConfiguration chosen = {NIL, NIL};
+	HoneConfiguration chosen = {NIL, shown->hide};
 	Query	   *query = linitial_node(Query, queries);
 	PlannedStmt *plan;
 	int			i = -1;
 
-	while ((i = bms_next_member(st->final->set, i)) >= 0)
+	while ((i = bms_next_member(shown->set, i)) >= 0)
 		chosen.create = lappend(chosen.create, run->candidates[i]->index);
 	plan = hone_whatif_plan(query, st->text, params, &nothing);
+	shown->planned_before = hone_without_penalty(hone_whatif_cost(plan));
 	shown->before = explain_plainly(run, st, plan, params, &nothing);
 	plan = hone_whatif_plan(query, st->text, params, &chosen);
+	shown->planned_after = hone_without_penalty(hone_whatif_cost(plan));
 	shown->after = explain_plainly(run, st, plan, params, &chosen);
 	run->planner_calls += 2;
 }
@@ -87,13 +110,25 @@ returned_id(void)
 	return DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull));
 }
 
+/* CPU time of this process so far. */
+double
+hone_advise_cpu_ms(void)
+{
+	struct rusage usage;
+
+	if (getrusage(RUSAGE_SELF, &usage) != 0)
+		return 0;
+	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1000.0 +
+		(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1000.0;
+}
+
 static int64
 store_run(HoneRun *run)
 {
 	Oid			types[] = {OIDOID, FLOAT8OID, INT4OID, INT4OID, INT8OID, INT8OID,
-	FLOAT8OID, FLOAT8OID, INT8OID, TEXTOID};
-	Datum		values[lengthof(types)];
-	char		nulls[lengthof(types) + 1] = "          ";
+	FLOAT8OID, FLOAT8OID, INT8OID, TEXTOID, INT4OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID};
+	Datum		values[lengthof(types)] = {0};
+	char		nulls[lengthof(types) + 1] = "               ";
 	instr_time	now;
 
 	INSTR_TIME_SET_CURRENT(now);
@@ -110,10 +145,21 @@ store_run(HoneRun *run)
 	if (run->budget < 0)
 		nulls[8] = 'n';
 	values[9] = CStringGetTextDatum(psprintf("[%s]", run->skipped.data));
+	values[10] = Int32GetDatum(run->max_indexes);
+	if (run->max_indexes < 0)
+		nulls[10] = 'n';
+	values[11] = Float8GetDatum(run->lower_bound);
+	if (run->lower_bound > 0 && run->objective > 0)
+		values[12] = Float8GetDatum(Max(0, (run->objective - run->lower_bound) / run->objective));
+	else
+		nulls[11] = nulls[12] = nulls[14] = 'n';	/* nothing was proven */
+	values[13] = Float8GetDatum(hone_advise_cpu_ms() - run->cpu_started_ms);
+	values[14] = Float8GetDatum(run->objective);
 	execute("INSERT INTO hone.advisor_run_store (requested_by, elapsed_ms, queries, candidates,"
 			" planner_calls, priced_configurations, cost_before, cost_after,"
-			" storage_budget_bytes, skipped)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::pg_catalog.jsonb) RETURNING run_id",
+			" storage_budget_bytes, skipped, max_indexes, lower_bound, gap, cpu_ms, objective)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10::pg_catalog.jsonb, $11, $12, $13, $14, $15)"
+			" RETURNING run_id",
 			lengthof(types), types, values, nulls);
 	return returned_id();
 }
@@ -128,6 +174,7 @@ supersede(HoneRun *run)
 			" WHERE status = 'proposed' AND requested_by = $1", 1, types, values, NULL);
 }
 
+/* What is stored of one recommendation. */
 typedef struct Row
 {
 	const char *action;
@@ -138,17 +185,34 @@ typedef struct Row
 	const char *undo;
 	int64		size_bytes;
 	HoneFigures figures;
+	double		cost_without;	/* of creations */
 	double		write_cost;
 	const char *reason;
+	List	   *key_roles;		/* of char * */
+	List	   *risks;
+	List	   *queries;		/* of Shown */
 } Row;
+
+static Datum
+text_array(List *texts)
+{
+	Datum	   *datums = palloc(sizeof(Datum) * (list_length(texts) + 1));
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, texts)
+		datums[n++] = CStringGetTextDatum(lfirst(lc));
+	return PointerGetDatum(construct_array(datums, n, TEXTOID, -1, false, TYPALIGN_INT));
+}
 
 static int64
 store_recommendation(HoneRun *run, int64 run_id, const Row *row)
 {
 	Oid			types[] = {INT8OID, OIDOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, TEXTOID,
 		TEXTOID, TEXTOID, INT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID,
-	INT4OID, TEXTOID};
+	INT4OID, TEXTOID, FLOAT8OID, TEXTARRAYOID, TEXTARRAYOID};
 	Datum		values[lengthof(types)];
+	char		nulls[lengthof(types) + 1] = "                    ";
 
 	values[0] = Int64GetDatum(run_id);
 	values[1] = ObjectIdGetDatum(run->caller);
@@ -169,89 +233,157 @@ store_recommendation(HoneRun *run, int64 run_id, const Row *row)
 	values[14] = Int32GetDatum(row->figures.helped);
 	values[15] = Int32GetDatum(row->figures.hurt);
 	values[16] = CStringGetTextDatum(row->reason);
+	values[17] = Float8GetDatum(row->cost_without);
+	if (strcmp(row->action, "create") != 0)
+		nulls[17] = 'n';
+	values[18] = text_array(row->key_roles);
+	values[19] = text_array(row->risks);
 	execute("INSERT INTO hone.recommendation_store (run_id, requested_by, action, relid, table_name,"
 			" access_method, index_name, definition, undo_definition, size_bytes, cost_before,"
-			" cost_after, improvement, write_cost, queries_helped, queries_hurt, reason)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)"
+			" cost_after, improvement, write_cost, queries_helped, queries_hurt, reason,"
+			" cost_without, key_roles, risks)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
+			" $18, $19, $20)"
 			" RETURNING id",
-			lengthof(types), types, values, NULL);
+			lengthof(types), types, values, nulls);
 	return returned_id();
 }
 
-/* The sample of a query whose plan shows the index best. */
-static HoneStatement *
-example_of(HoneRun *run, HoneQueryGroup *group, HoneCandidate *c)
-{
-	HoneStatement *best = NULL;
-
-	for (int i = 0; i < run->nstatements; i++)
-	{
-		HoneStatement *st = run->statements[i];
-
-		if (st->group != group || st->failure || st->final == NULL ||
-			!bms_is_member(c->id, st->final->used))
-			continue;
-		if (best == NULL || st->base_cost - st->final->planner_cost >
-			best->base_cost - best->final->planner_cost)
-			best = st;
-	}
-	return best;
-}
-
 static void
-store_query(int64 id, const Shown *shown)
+store_query(int64 id, int ordinal, const Shown *shown)
 {
 	HoneStatement *st = shown->st;
 	Oid			types[] = {INT8OID, INT4OID, INT8OID, OIDOID, TEXTOID, FLOAT8OID, FLOAT8OID,
-	FLOAT8OID, TEXTOID, TEXTOID};
-	Datum		values[lengthof(types)];
-	char		nulls[lengthof(types) + 1] = "          ";
+	FLOAT8OID, TEXTOID, TEXTOID, FLOAT8OID};
+	Datum		values[lengthof(types)] = {0};
+	char		nulls[lengthof(types) + 1] = "           ";
 
 	values[0] = Int64GetDatum(id);
-	values[1] = Int32GetDatum(shown->ordinal);
+	values[1] = Int32GetDatum(ordinal);
 	values[2] = Int64GetDatum(st->group->queryid);
 	if (st->group->queryid == 0)
 		nulls[2] = 'n';
 	values[3] = ObjectIdGetDatum(st->group->userid);
 	values[4] = CStringGetTextDatum(st->group->text);
 	values[5] = Float8GetDatum(st->group->calls);
-	values[6] = Float8GetDatum(st->base_cost);
-	values[7] = Float8GetDatum(st->final->planner_cost);
-	values[8] = CStringGetTextDatum(shown->before);
-	values[9] = CStringGetTextDatum(shown->after);
+	values[6] = Float8GetDatum(shown->cost_before);
+	values[7] = Float8GetDatum(shown->cost_after);
+	if (shown->before && shown->after)
+	{
+		values[8] = CStringGetTextDatum(shown->before);
+		values[9] = CStringGetTextDatum(shown->after);
+	}
+	else
+		nulls[8] = nulls[9] = 'n';
+	values[10] = Float8GetDatum(shown->write_cost);
 	execute("INSERT INTO hone.recommendation_query_store (recommendation_id, ordinal, queryid,"
-			" userid, query, calls, cost_before, cost_after, plan_before, plan_after)"
-			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::pg_catalog.jsonb, $10::pg_catalog.jsonb)",
+			" userid, query, calls, cost_before, cost_after, plan_before, plan_after, write_cost)"
+			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9::pg_catalog.jsonb, $10::pg_catalog.jsonb, $11)",
 			lengthof(types), types, values, nulls);
 }
 
-/* Plan what is to be shown; as the statements' roles, so not while storing. */
+static Shown *
+show_effect(const HoneEffect *effect)
+{
+	Shown	   *shown = palloc0(sizeof(Shown));
+
+	shown->st = effect->example;
+	shown->set = effect->example->final ? effect->example->final->set : NULL;
+	shown->cost_before = effect->example->base_cost;
+	shown->cost_after = effect->example->final ?
+		effect->example->final->planner_cost : effect->example->base_cost;
+	if (effect->weight > 0)
+	{
+		shown->cost_before = effect->before / effect->weight;
+		shown->cost_after = effect->after / effect->weight;
+	}
+	shown->write_cost = effect->write_cost / Max(effect->group->calls, 1);
+	return shown;
+}
+
+/* Under all the chosen indexes a sample has one plan, whichever index asks. */
+static bool
+explain_once(HoneRun *run, Explained *explained, Shown *shown)
+{
+	ListCell   *lc;
+
+	foreach(lc, explained->shown)
+	{
+		const Shown *other = lfirst(lc);
+
+		if (other->st != shown->st)
+			continue;
+		shown->before = other->before;
+		shown->after = other->after;
+		return true;
+	}
+	if (!hone_advise_with_statement(run, shown->st, explain_work, shown))
+		return false;
+	explained->shown = lappend(explained->shown, shown);
+	return true;
+}
+
+/*
+ * The queries whose plans use the index, and those that only pay for it; those
+ * that gain most and those that got dearer get plans.
+ */
 static List *
-explain_queries(HoneRun *run)
+queries_of_candidate(HoneRun *run, HoneCandidate *c, Explained *explained)
+{
+	List	   *effects = hone_advise_effects(run, c);
+	List	   *result = NIL;
+	int			n = list_length(effects);
+	int			plans = 0;
+	ListCell   *lc;
+
+	foreach(lc, effects)
+	{
+		int			at = foreach_current_index(lc);
+		Shown	   *shown;
+
+		/* What gains most comes first, and what is hurt last. */
+		if (n > MAX_QUERIES && at >= MAX_QUERIES / 2 && at < n - MAX_QUERIES / 2)
+			continue;
+		shown = show_effect(lfirst(lc));
+		if (at < MAX_PLANS / 2 || n - at <= MAX_PLANS - plans)
+		{
+			plans++;
+			if (!explain_once(run, explained, shown))
+				continue;
+		}
+		result = lappend(result, shown);
+	}
+	foreach(lc, hone_advise_paying(run, c))
+		if (foreach_current_index(lc) < MAX_PAYING)
+			result = lappend(result, show_effect(lfirst(lc)));
+	return result;
+}
+
+/* One sample of each query whose plan uses an index that is to be dropped. */
+static List *
+queries_of_drop(HoneRun *run, HoneDrop *drop)
 {
 	List	   *result = NIL;
-	int			i = -1;
+	List	   *groups = NIL;
 
-	while ((i = bms_next_member(run->chosen, i)) >= 0)
+	for (int i = 0; i < run->nstatements && list_length(result) < MAX_PLANS; i++)
 	{
-		ListCell   *lc;
-		int			ordinal = 0;
+		HoneStatement *st = run->statements[i];
+		Shown	   *shown;
 
-		foreach(lc, run->groups)
-		{
-			HoneStatement *st = example_of(run, lfirst(lc), run->candidates[i]);
-			Shown	   *shown;
-
-			if (st == NULL || ordinal >= MAX_QUERIES_SHOWN)
-				continue;
-			shown = palloc0(sizeof(Shown));
-			shown->candidate = run->candidates[i];
-			shown->st = st;
-			if (!hone_advise_with_statement(run, st, explain_work, shown))
-				continue;
-			shown->ordinal = ++ordinal;
-			result = lappend(result, shown);
-		}
+		if (st->failure || !list_member_oid(st->real, drop->existing->oid) ||
+			list_member_ptr(groups, st->group))
+			continue;
+		groups = lappend(groups, st->group);
+		shown = palloc0(sizeof(Shown));
+		shown->st = st;
+		shown->set = st->final ? st->final->set : NULL;
+		shown->hide = list_make1_oid(drop->existing->oid);
+		if (!hone_advise_with_statement(run, st, explain_work, shown))
+			continue;
+		shown->cost_before = shown->planned_before;
+		shown->cost_after = shown->planned_after;
+		result = lappend(result, shown);
 	}
 	return result;
 }
@@ -263,23 +395,22 @@ schema_of(Oid relid)
 }
 
 static void
-store_rejected(HoneRun *run, int64 run_id)
+store_rejected(HoneRun *run, int64 run_id, List *rejected)
 {
 	Oid			types[] = {INT8OID, INT4OID, TEXTOID, TEXTOID, FLOAT8OID, INT8OID};
-	int			ordinal = 0;
+	ListCell   *lc;
 
-	for (int i = 0; i < run->ncandidates && ordinal < MAX_REJECTED; i++)
+	foreach(lc, rejected)
 	{
-		HoneCandidate *c = run->candidates[i];
+		const HoneRejected *r = lfirst(lc);
+		const HoneCandidate *c = r->candidate;
 		Datum		values[lengthof(types)];
 		char		nulls[lengthof(types) + 1] = "      ";
 
-		if (c->chosen)
-			continue;
 		values[0] = Int64GetDatum(run_id);
-		values[1] = Int32GetDatum(++ordinal);
+		values[1] = Int32GetDatum(foreach_current_index(lc) + 1);
 		values[2] = CStringGetTextDatum(psprintf("CREATE INDEX %s", c->body));
-		values[3] = CStringGetTextDatum(hone_advise_rejection(run, c));
+		values[3] = CStringGetTextDatum(r->reason);
 		values[4] = Float8GetDatum(run->cost_before > 0 ?
 								   Min(1, c->best_gain / run->cost_before) : 0);
 		values[5] = Int64GetDatum(c->index ? c->index->size_bytes : 0);
@@ -291,42 +422,95 @@ store_rejected(HoneRun *run, int64 run_id)
 	}
 }
 
-/* What to store, in words. */
-static Row
-row_of_candidate(HoneRun *run, HoneCandidate *c, const char *name)
+static Datum
+text_or_null(const char *text, char *isnull)
 {
-	Row			row = {0};
+	*isnull = text ? ' ' : 'n';
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
+}
 
-	row.action = "create";
-	row.relid = c->relid;
-	row.access_method = c->amoid == GIN_AM_OID ? "gin" : "btree";
-	row.index_name = name;
-	row.definition = psprintf("CREATE INDEX %s %s", quote_identifier(name), c->body);
-	row.undo = psprintf("DROP INDEX %s.%s", schema_of(c->relid), quote_identifier(name));
-	row.size_bytes = c->index->size_bytes;
-	hone_advise_figures(run, c, &row.figures);
-	row.write_cost = c->write_cost;
-	row.reason = hone_advise_reason(run, c);
+static void
+store_hints(HoneRun *run, int64 run_id)
+{
+	Oid			types[] = {INT8OID, INT4OID, INT8OID, OIDOID, TEXTOID, TEXTOID, TEXTOID,
+	TEXTOID, TEXTOID, OIDOID};
+	ListCell   *lc;
+
+	foreach(lc, run->hints)
+	{
+		const HoneHint *hint = lfirst(lc);
+		Datum		values[lengthof(types)] = {0};
+		char		nulls[lengthof(types) + 1] = "          ";
+
+		values[0] = Int64GetDatum(run_id);
+		values[1] = Int32GetDatum(foreach_current_index(lc) + 1);
+		if (hint->st)
+		{
+			values[2] = Int64GetDatum(hint->st->group->queryid);
+			values[3] = ObjectIdGetDatum(hint->st->group->userid);
+		}
+		if (hint->st == NULL || hint->st->group->queryid == 0)
+			nulls[2] = 'n';
+		if (hint->st == NULL)
+			nulls[3] = 'n';
+		values[4] = text_or_null(hint->st ? hint->st->group->text : NULL, &nulls[4]);
+		values[5] = CStringGetTextDatum(hint->kind);
+		values[6] = CStringGetTextDatum(hint->hint);
+		values[7] = text_or_null(hint->evidence, &nulls[7]);
+		values[8] = text_or_null(hint->example, &nulls[8]);
+		values[9] = ObjectIdGetDatum(hint->relid);
+		if (!OidIsValid(hint->relid))
+			nulls[9] = 'n';
+		execute("INSERT INTO hone.advisor_hint_store"
+				" (run_id, ordinal, queryid, userid, query, kind, hint, evidence, example, relid)"
+				" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)", lengthof(types), types, values, nulls);
+	}
+}
+
+/* What to store, in words. */
+static Row *
+row_of_candidate(HoneRun *run, HoneCandidate *c, const char *name, Explained *explained)
+{
+	Row		   *row = palloc0(sizeof(Row));
+
+	row->action = "create";
+	row->relid = c->relid;
+	row->access_method = get_am_name(c->amoid);
+	row->index_name = name;
+	row->definition = psprintf("CREATE INDEX %s %s", quote_identifier(name), c->body);
+	row->undo = psprintf("DROP INDEX %s.%s", schema_of(c->relid), quote_identifier(name));
+	row->size_bytes = c->index->size_bytes;
+	hone_advise_figures(run, c, &row->figures);
+	row->cost_without = hone_advise_cost_without(run, c, &explained->calls_left);
+	row->write_cost = c->write_cost;
+	row->reason = hone_advise_reason(run, c);
+	row->key_roles = hone_advise_key_roles(run, c);
+	row->risks = hone_advise_risks(run, c);
+	row->queries = queries_of_candidate(run, c, explained);
 	return row;
 }
 
-static Row
+static Row *
 row_of_drop(HoneRun *run, HoneDrop *drop, const char *cover)
 {
 	HoneExisting *e = drop->existing;
-	Row			row = {0};
+	Row		   *row = palloc0(sizeof(Row));
+	HoneScope	scope;
 
-	row.action = "drop";
-	row.relid = e->relid;
-	row.access_method = "btree";
-	row.index_name = e->name;
-	row.definition = hone_advise_drop_definition(drop);
-	row.undo = TextDatumGetCString(DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(e->oid)));
-	row.size_bytes = e->size_bytes;
-	row.figures.cost_before = drop->cost_before;
-	row.figures.cost_after = drop->cost_after;
-	row.write_cost = 0 - drop->write_saving;
-	row.reason = hone_advise_drop_reason(run, drop, cover);
+	row->action = "drop";
+	row->relid = e->relid;
+	row->access_method = get_am_name(e->amoid);
+	row->index_name = e->name;
+	row->definition = hone_advise_drop_definition(drop);
+	hone_advise_enter_plain(&scope);	/* to read the same in every session */
+	row->undo = TextDatumGetCString(DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(e->oid)));
+	hone_leave(&scope);
+	row->size_bytes = e->size_bytes;
+	row->figures.cost_before = drop->cost_before;
+	row->figures.cost_after = drop->cost_after;
+	row->write_cost = 0 - drop->write_saving;
+	row->reason = hone_advise_drop_reason(run, drop, cover);
+	row->queries = queries_of_drop(run, drop);
 	return row;
 }
 
@@ -354,39 +538,55 @@ hone_advise_name_chosen(HoneRun *run)
 	return names;
 }
 
+/* Everything that asks the planner or names things: list of Row. */
+static List *
+prepare(HoneRun *run, const char **names)
+{
+	List	   *rows = NIL;
+	Explained	explained = {NIL, MAX_WITHOUT_CALLS};
+	ListCell   *lc;
+	int			i = -1;
+
+	while ((i = bms_next_member(run->chosen, i)) >= 0)
+		rows = lappend(rows, row_of_candidate(run, run->candidates[i], names[i], &explained));
+	foreach(lc, run->drops)
+	{
+		HoneDrop   *drop = lfirst(lc);
+
+		rows = lappend(rows, row_of_drop(run, drop, drop->new_cover ?
+										 names[drop->new_cover->id] : drop->old_cover->name));
+	}
+	return rows;
+}
+
 int64
 hone_advise_store(HoneRun *run)
 {
 	MemoryContext old = MemoryContextSwitchTo(run->memory);
 	const char **names = hone_advise_name_chosen(run);
+	double		cpu_ms = hone_advise_cpu_ms();
+	List	   *rows = prepare(run, names);
+	List	   *rejected = hone_advise_rejected(run, names, MAX_REJECTED);
 	HoneScope	scope;
 	int64		run_id;
-	List	   *shown = explain_queries(run);
-	int64	   *ids = palloc0(sizeof(int64) * (run->ncandidates + 1));
 	ListCell   *lc;
-	int			i = -1;
+	ListCell   *lq;
 
+	elog(DEBUG1, "pg_hone: explaining took %.1f ms of CPU", hone_advise_cpu_ms() - cpu_ms);
 	hone_enter_owner(&scope);
 	SPI_connect();
 	supersede(run);
 	run_id = store_run(run);
-	while ((i = bms_next_member(run->chosen, i)) >= 0)
+	foreach(lc, rows)
 	{
-		Row			row = row_of_candidate(run, run->candidates[i], names[i]);
+		const Row  *row = lfirst(lc);
+		int64		id = store_recommendation(run, run_id, row);
 
-		ids[i] = store_recommendation(run, run_id, &row);
+		foreach(lq, row->queries)
+			store_query(id, foreach_current_index(lq) + 1, lfirst(lq));
 	}
-	foreach(lc, run->drops)
-	{
-		HoneDrop   *drop = lfirst(lc);
-		Row			row = row_of_drop(run, drop, drop->new_cover ?
-									  names[drop->new_cover->id] : drop->old_cover->name);
-
-		(void) store_recommendation(run, run_id, &row);
-	}
-	store_rejected(run, run_id);
-	foreach(lc, shown)
-		store_query(ids[((Shown *) lfirst(lc))->candidate->id], lfirst(lc));
+	store_rejected(run, run_id, rejected);
+	store_hints(run, run_id);
 	SPI_finish();
 	hone_leave(&scope);
 	MemoryContextSwitchTo(old);

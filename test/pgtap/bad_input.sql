@@ -154,6 +154,10 @@ SELECT hone.dismiss(-1, 'x')|42704|recommendation -1 does not exist
 SELECT hone.dismiss(999999, 'x')|42704|recommendation 999999 does not exist
 SELECT hone.dismiss(999999, NULL)|42704|recommendation 999999 does not exist
 SELECT hone.dismiss(999999, '')|42704|recommendation 999999 does not exist
+SELECT hone.plan_outline(NULL)|\N|1
+SELECT hone.plan_outline('1')|\N|1
+SELECT hone.plan_outline('[{"Plan": {"Plans": 5}}]')|\N|1
+SELECT hone.plan_outline('[{"Plan": {"Node Type": "x", "Total Cost": "x"}}]')|22P02|invalid input syntax for type numeric: "x"
 SELECT hone.explain_recommendation(NULL)|\N|1
 SELECT hone.explain_recommendation(-1)|42704|recommendation -1 does not exist
 SELECT hone.explain_recommendation(999999)|42704|recommendation 999999 does not exist
@@ -264,7 +268,7 @@ CREATE FUNCTION pg_temp.everything() RETURNS text LANGUAGE sql AS $$
 	WHERE c.relnamespace IN ('hone'::regnamespace, 'public'::regnamespace)
 	  -- what the collector writes meanwhile, and what it numbers
 	  AND c.relkind <> 'S'
-	  AND c.relname !~ '^(collector|query|sample|slow|workload|round|advisor_run|run)'
+	  AND c.relname !~ '^(collector|query|sample|slow|workload|round|advisor_run|advisor_hint|run)'
 $$;
 CREATE TEMP TABLE bad_before AS SELECT pg_temp.everything() AS state;
 
