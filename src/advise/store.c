@@ -10,6 +10,7 @@
 
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -318,7 +319,7 @@ row_of_drop(HoneRun *run, HoneDrop *drop, const char *cover)
 
 	row.action = "drop";
 	row.relid = e->relid;
-	row.access_method = "btree";
+	row.access_method = get_am_name(e->amoid);
 	row.index_name = e->name;
 	row.definition = hone_advise_drop_definition(drop);
 	row.undo = TextDatumGetCString(DirectFunctionCall1(pg_get_indexdef, ObjectIdGetDatum(e->oid)));
@@ -379,8 +380,7 @@ hone_advise_store(HoneRun *run)
 	foreach(lc, run->drops)
 	{
 		HoneDrop   *drop = lfirst(lc);
-		Row			row = row_of_drop(run, drop, drop->new_cover ?
-									  names[drop->new_cover->id] : drop->old_cover->name);
+		Row			row = row_of_drop(run, drop, hone_advise_cover_name(drop, names));
 
 		(void) store_recommendation(run, run_id, &row);
 	}

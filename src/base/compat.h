@@ -15,6 +15,7 @@
 
 #include <math.h>
 
+#include "access/amapi.h"
 #include "access/attmap.h"
 #include "access/stratnum.h"
 #include "catalog/pg_namespace.h"
@@ -455,6 +456,23 @@ hone_setop_inputs(const SetOpPath *path)
 	return list_make2(path->leftpath, path->rightpath);
 #else
 	return list_make1(path->subpath);
+#endif
+}
+
+/*
+ * Does an index of this access method keep updates of its columns from being
+ * HOT? From 16 on, one that only summarises blocks (BRIN) does not.
+ */
+static inline bool
+hone_am_blocks_hot(Oid amoid)
+{
+#if PG_VERSION_NUM >= 160000
+	const IndexAmRoutine *am = GetIndexAmRoutineByAmId(amoid, true);
+
+	return am == NULL || !am->amsummarizing;
+#else
+	(void) amoid;
+	return true;
 #endif
 }
 
