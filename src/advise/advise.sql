@@ -236,6 +236,26 @@ AS 'MODULE_PATHNAME', 'hone_advise';
 COMMENT ON FUNCTION hone.advise(text, text[]) IS
 'Indexes that one statement would profit from; stores nothing, works on a standby and without preloading';
 
+CREATE FUNCTION hone.index_costs(statements text[] DEFAULT NULL, weights float8[] DEFAULT NULL,
+    OUT table_name text, OUT index_name text, OUT access_method text, OUT size_bytes bigint,
+    OUT used bool, OUT droppable bool, OUT entries float8, OUT hot_updates_lost float8,
+    OUT cpu_cost float8, OUT wal_bytes float8, OUT pages_dirtied float8,
+    OUT vacuum_cost float8, OUT write_cost float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_index_costs';
+COMMENT ON FUNCTION hone.index_costs(text[], float8[]) IS
+'What each index of the tables that the captured workload, or the given statements, touch costs the writes, in planner units; used is whether one of their plans uses it';
+
+CREATE FUNCTION hone.advisor_workload(
+    OUT queryid bigint, OUT username text, OUT query text, OUT parameters text[],
+    OUT generic bool, OUT calls float8, OUT duration_ms float8, OUT rows_per_call float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_advisor_workload';
+COMMENT ON FUNCTION hone.advisor_workload() IS
+'The captured statements as the advisor weighs them: for how many executions each sample stands, by how long they took; generic ones stand for executions with a generic plan';
+
 CREATE FUNCTION hone.dismiss(id bigint, reason text)
 RETURNS void
 LANGUAGE C VOLATILE PARALLEL UNSAFE

@@ -62,7 +62,7 @@ add_columns(Bitmapset **columns, Node *node)
  * with others is not the same. (Those of a btree change no answers.)
  */
 static char *
-options_of(Relation index)
+options_of(Relation index, const HoneExisting *e)
 {
 	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(RelationGetRelid(index)));
 	StringInfoData buf;
@@ -76,12 +76,11 @@ options_of(Relation index)
 	if (!isnull)
 		appendStringInfoString(&buf, array_text(value));
 	ReleaseSysCache(tuple);
-	for (int i = 1; i <= IndexRelationGetNumberOfKeyAttributes(index); i++)
+	for (int i = 0; i < e->nkeys; i++)
 	{
-		value = get_attoptions(RelationGetRelid(index), i);
-		appendStringInfoChar(&buf, '/');
+		value = get_attoptions(RelationGetRelid(index), i + 1);
 		if (value != (Datum) 0)
-			appendStringInfoString(&buf, array_text(value));
+			appendStringInfo(&buf, "; %s %s", e->keys[i].sql, array_text(value));
 	}
 	return buf.data;
 }
@@ -190,7 +189,7 @@ describe(Relation table, Relation index)
 	e->valid = form->indisvalid && form->indisready && form->indislive;
 	e->pages = index->rd_rel->relkind == RELKIND_INDEX ? RelationGetNumberOfBlocks(index) : 0;
 	e->size_bytes = (int64) e->pages * BLCKSZ;
-	e->options = options_of(index);
+	e->options = options_of(index, e);
 	e->fkeys = foreign_keys(table, e);
 	count_rows(table, index, e);
 	e->droppable = e->valid && !e->unique && !form->indisprimary &&
@@ -355,7 +354,7 @@ hone_advise_candidate_covers(const HoneCandidate *c, const HoneExisting *e)
 	for (int i = 0; i < c->nincluded; i++)
 		included = bms_add_member(included, c->included[i]);
 	return c->amoid == e->amoid &&
-		(c->amoid == BTREE_AM_OID || strspn(e->options, "/") == strlen(e->options)) &&
+		(c->amoid == BTREE_AM_OID || e->options[0] == '\0') &&
 		keys_cover(c->amoid, c->keys, c->nkeys, e->keys, e->nkeys) &&
 		includes(e, c->keys, c->nkeys, included);
 }

@@ -125,6 +125,7 @@ typedef struct HoneWrite
 	Oid			relid;			/* as the statement names it: maybe partitioned */
 	CmdType		command;		/* INSERT, UPDATE or DELETE */
 	double		rows;
+	double		calls;			/* executions that wrote them */
 	double		share;			/* of the statement's row count that these rows
 								 * are; 0: they are not in it */
 	bool		known;			/* changed is */
@@ -258,6 +259,7 @@ typedef struct HoneRun
 	struct HTAB *bodies;		/* body -> candidate */
 	bool		captured;		/* the statements are what was measured here */
 	double		window_s;		/* over how long; 0: not known */
+	List	   *unplannable;	/* of HoneStatement: captured, without their values */
 	List	   *measured;		/* of HoneMeasuredWrite, see writes.c */
 	List	   *counted;		/* of HoneCountedWrites */
 	List	   *writes;			/* of HoneWrite, rows over the window */

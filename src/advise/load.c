@@ -228,6 +228,32 @@ load_group(HoneRun *run, int64 queryid, Oid userid, const char *query,
 	return group;
 }
 
+/* Its text still says which columns it changes. */
+static void
+keep_unplannable(HoneRun *run, int64 queryid, Oid userid, const char *query,
+				 HeapTuple tuple, TupleDesc desc)
+{
+	HoneStatement *st = palloc0(sizeof(HoneStatement));
+	bool		isnull;
+	Datum		value;
+
+	st->group = palloc0(sizeof(HoneQueryGroup));
+	st->group->queryid = queryid;
+	st->group->userid = userid;
+	st->userid = userid;
+	st->text = query;
+	value = COLUMN(5);
+	if (!isnull)
+		set_types(st, DatumGetArrayTypePCopy(value));
+	value = COLUMN(6);
+	if (!isnull)
+		st->search_path = TextDatumGetCString(value);
+	value = COLUMN(10);
+	if (!isnull)
+		set_settings(st, DatumGetArrayTypePCopy(value));
+	run->unplannable = lappend(run->unplannable, st);
+}
+
 /*
  * A sample that can be planned again becomes a statement. They come first, so a
  * query whose first one cannot has none.
@@ -251,9 +277,12 @@ load_row(HoneRun *run, LoadState *state, HeapTuple tuple, TupleDesc desc)
 	if (!DatumGetBool(COLUMN(9)))
 	{
 		if (is_first)
+		{
 			hone_advise_skip(run, queryid, userid,
 							 "none of its samples can be planned again: parameter values "
 							 "were not kept, or a table is temporary");
+			keep_unplannable(run, queryid, userid, query, tuple, desc);
+		}
 		return;
 	}
 	if (group == NULL || group->queryid != queryid || group->userid != userid)
@@ -319,6 +348,7 @@ add_generic(HoneRun *run)
 		*st = *samples[i];
 		st->id = run->nstatements - 1;
 		st->generic = true;
+		st->duration_ms = group->mean_ms;
 		st->has_values = false;
 		st->nvalues = 0;
 		st->values = NULL;

@@ -47,9 +47,7 @@ static const char tables_sql[] =
 	" GROUP BY q.queryid, q.userid)"
 	" SELECT t.queryid, t.userid, t.relid, t.executions::float8,"
 	"  (t.seq_rows_read + t.index_rows_read)::float8, t.target_executions::float8,"
-	"  t.rows_returned::float8, q.command, q.query,"
-	"  (SELECT k.search_path FROM hone.sample_store k"
-	"   WHERE k.queryid = t.queryid AND k.userid = t.userid LIMIT 1)"
+	"  t.rows_returned::float8, q.command, q.query"
 	" FROM hone.query_tables_memory() t"
 	" JOIN queries q ON q.queryid = t.queryid AND q.userid = t.userid"
 	" WHERE t.dbid = (SELECT d.oid FROM pg_catalog.pg_database d"
@@ -128,10 +126,7 @@ load_table_row(HoneRun *run, HeapTuple tuple, TupleDesc desc)
 		write->calls = targeted;
 		write->rows = DatumGetFloat8(COLUMN(7));
 		if (hone_may_see_role(userid))
-		{
 			write->text = SPI_getvalue(tuple, desc, 9);
-			write->search_path = SPI_getvalue(tuple, desc, 10);
-		}
 		run->measured = lappend(run->measured, write);
 	}
 }

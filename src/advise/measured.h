@@ -20,7 +20,6 @@ typedef struct HoneMeasuredWrite
 	double		calls;
 	double		rows;
 	const char *text;			/* normalised; NULL: not known, or not to be seen */
-	const char *search_path;
 	bool		known;			/* changed is */
 	Bitmapset  *changed;
 } HoneMeasuredWrite;

@@ -31,9 +31,11 @@
 #include "access/xlog.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
+#include "catalog/pg_collation.h"
 #include "catalog/pg_inherits.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
+#include "commands/defrem.h"
 #include "optimizer/cost.h"
 #include "optimizer/optimizer.h"
 #include "pgstat.h"
@@ -48,6 +50,14 @@
 #define DEFAULT_HOT 0.9			/* of updates that may be, without counters */
 #define MIN_UPDATES 100			/* counted, for a share of them to mean much */
 #define PAGE_WORK 50			/* comparisons that a page on the way is worth */
+#define ENTRY_WORK 100			/* and what is done at the end of it: locks, WAL */
+#define FAR_WORK 500			/* more, the less of it fits in the CPU's caches */
+#define NEAR_PAGES 100			/* of which half does */
+#define BYTE_WORK 4				/* for each byte of the entry */
+#define TEXT_WORK 8				/* of comparing by a collation */
+#define EXPRESSION_WORK 150		/* to make ready, and evaluate, an expression */
+#define OPEN_WORK 80			/* of each statement, whatever it writes */
+#define USED_PAGES 1.3			/* of an index in use, to those of a new one */
 #define RECORD_BYTES 60			/* of WAL beside the entry */
 #define IMAGE_SHARE 0.7			/* of a page that is in its image */
 #define ORDERED 0.95			/* correlation of a key that grows with the table */
@@ -62,7 +72,7 @@ typedef struct Shape
 	Oid			except;			/* the index itself, if it exists */
 	const HoneKey *keys;
 	int			nkeys;
-	int			ncolumns;
+	int			nexpressions;	/* the predicate is one */
 	Bitmapset  *columns;
 	double		selectivity;
 	double		pages;
@@ -85,6 +95,7 @@ typedef struct Load
 	double		lost;			/* updates that are not HOT because of it */
 	double		dead;			/* entries that vacuum removes */
 	double		dead_rows;		/* of the table */
+	double		opened;			/* executions that made the index ready */
 } Load;
 
 /* An access method's work for an entry, compared with btree. */
@@ -98,11 +109,11 @@ typedef struct Method
 
 static const Method methods[] = {
 	{BTREE_AM_OID, 1, 1, 1},
-	{HASH_AM_OID, 0.8, 1.2, 1},
+	{HASH_AM_OID, 0.6, 1.2, 1},
 	{GIST_AM_OID, 2, 1.2, 1},
-	{SPGIST_AM_OID, 1.5, 1.2, 1},
-	{GIN_AM_OID, 0.4, 1, 0.4},	/* of one element; fastupdate */
-	{BRIN_AM_OID, 0.1, 0.02, 0.02},
+	{SPGIST_AM_OID, 1, 1.2, 1},
+	{GIN_AM_OID, 0.28, 2.2, 1}, /* of one element; each is written twice */
+	{BRIN_AM_OID, 0.02, 0.02, 0.02},
 };
 
 static const Method *
@@ -148,8 +159,9 @@ last_number(HeapTuple tuple, int kind, double fallback)
 
 /*
  * Entries of one row in a GIN index: for arrays and tsvector ANALYZE counts
- * them; of other types we know how wide they are, and that an element of a
- * jsonb takes some ten bytes, and a trigram begins at each character.
+ * them; of other types we know how wide they are. A key or a value of a jsonb
+ * takes some twelve bytes, of which jsonb_path_ops has values only, and a
+ * trigram begins at each character.
  */
 static double
 elements_of(const HoneKey *key, Oid relid, HeapTuple tuple)
@@ -164,7 +176,9 @@ elements_of(const HoneKey *key, Oid relid, HeapTuple tuple)
 		case BPCHAROID:
 			return Max(1, width);
 		case JSONBOID:
-			return Max(1, width / 10);
+			return Max(1, key->opfamily ==
+					   get_opclass_family(GetDefaultOpClass(JSONBOID, GIN_AM_OID)) ?
+					   width / 12 : width / 25);
 		case INT2OID:
 		case INT4OID:
 		case INT8OID:
@@ -331,6 +345,8 @@ load_of(HoneRun *run, const Shape *shape)
 
 		if (rows <= 0)
 			continue;
+		if (write->command != CMD_DELETE)
+			load.opened += write->calls;
 		if (write->command == CMD_INSERT)
 			load.inserts += rows * shape->selectivity;
 		else if (write->command == CMD_DELETE)
@@ -382,6 +398,25 @@ entry_bytes(const Shape *shape)
 	return Min(shape->tuples > 0 ? shape->pages * BLCKSZ / shape->tuples : 16, 2000);
 }
 
+/* Operators that finding an entry's place takes. */
+static double
+comparisons(const Shape *shape)
+{
+	double		each = 0;
+
+	for (int i = 0; i < shape->nkeys; i++)
+	{
+		Oid			type;
+		int32		typmod;
+		Oid			collation = shape->keys[i].collation;
+
+		if (!OidIsValid(collation) && shape->keys[i].attno > 0)
+			get_atttypetypmodcoll(shape->relid, shape->keys[i].attno, &type, &typmod, &collation);
+		each += OidIsValid(collation) && collation != C_COLLATION_OID ? TEXT_WORK : 1;
+	}
+	return each * log2(Max(shape->tuples, 2));
+}
+
 /* Vacuums that so many dead rows bring about. */
 static double
 vacuums(const Shape *shape, double dead_rows)
@@ -405,6 +440,7 @@ cost_of_load(HoneRun *run, const Shape *shape, const Load *load)
 	double		per_entry;
 	double		images;
 	double		passes;
+	double		bytes = entry_bytes(shape) / where.elements;
 
 	cost.entries = n;
 	cost.hot_lost = load->lost;
@@ -413,10 +449,8 @@ cost_of_load(HoneRun *run, const Shape *shape, const Load *load)
 
 	if (where.places > 0 && where.places < pages)
 	{
-		double		bytes = load->inserts * entry_bytes(shape);
-
-		cost.pages_dirtied = times * cardenas(where.places, Max(load->inserts, 0) / times) +
-			bytes / BLCKSZ;
+		cost.pages_dirtied = times * cardenas(where.places, load->inserts / times) +
+			load->inserts * bytes / BLCKSZ;
 		cost.pages_dirtied = Min(cost.pages_dirtied, load->inserts);
 	}
 	else
@@ -424,12 +458,15 @@ cost_of_load(HoneRun *run, const Shape *shape, const Load *load)
 	cost.pages_dirtied += times * cardenas(pages, anywhere * method->pages / times);
 	images = fullPageWrites ? cost.pages_dirtied : 0;
 
-	per_entry = cpu_operator_cost * (shape->ncolumns * log2(Max(shape->tuples, 2)) +
-									 PAGE_WORK * (shape->height + 1)) + cpu_index_tuple_cost;
+	per_entry = cpu_index_tuple_cost + cpu_operator_cost *
+		(comparisons(shape) + PAGE_WORK * (shape->height + 1) + ENTRY_WORK +
+		 FAR_WORK * pages / (pages + NEAR_PAGES) + BYTE_WORK * bytes);
 	cost.cpu = n * method->cpu * per_entry + anywhere * method->pages * miss * random_page_cost +
-		load->lost * cpu_tuple_cost;
-	cost.wal_bytes = n * method->wal * (RECORD_BYTES + entry_bytes(shape) / where.elements) +
-		images * BLCKSZ * IMAGE_SHARE;
+		load->lost * cpu_tuple_cost +
+		cpu_operator_cost * (OPEN_WORK * load->opened +
+							 EXPRESSION_WORK * shape->nexpressions * cost.entries /
+							 Max(shape->selectivity, 0.001));
+	cost.wal_bytes = n * method->wal * (RECORD_BYTES + bytes) + images * BLCKSZ * IMAGE_SHARE;
 
 	passes = vacuums(shape, load->dead_rows);
 	cost.vacuum = load->dead * where.elements * cpu_index_tuple_cost +
@@ -453,7 +490,7 @@ shape_of_existing(const HoneExisting *e)
 	shape.except = e->oid;
 	shape.keys = e->keys;
 	shape.nkeys = e->nkeys;
-	shape.ncolumns = e->nkeys;
+	shape.nexpressions = e->expressions + (e->predicate != NULL);
 	shape.columns = e->columns;
 	shape.selectivity = e->selectivity;
 	shape.pages = e->pages;
@@ -462,14 +499,39 @@ shape_of_existing(const HoneExisting *e)
 	return shape;
 }
 
+/*
+ * What updates that are not HOT cost one other index, beside what it has to bear
+ * anyway; already: it has to bear them now.
+ */
 static void
-add_cost(HoneWriteCost *sum, const HoneWriteCost *cost)
+add_lost_updates(HoneRun *run, const HoneExisting *e, double lost, bool already,
+				 HoneWriteCost *sum)
 {
-	sum->cpu += cost->cpu;
-	sum->wal_bytes += cost->wal_bytes;
-	sum->pages_dirtied += cost->pages_dirtied;
-	sum->vacuum += cost->vacuum;
-	sum->total += cost->total;
+	Shape		shape = shape_of_existing(e);
+	Load		with = load_of(run, &shape);
+	Load		without = with;
+	HoneWriteCost dearer;
+	HoneWriteCost cheaper;
+
+	if (already)
+	{
+		without.updates = Max(0, without.updates - lost * e->selectivity);
+		without.dead = Max(0, without.dead - lost * e->selectivity);
+		without.dead_rows = Max(0, without.dead_rows - lost);
+	}
+	else
+	{
+		with.updates += lost * e->selectivity;
+		with.dead += lost * e->selectivity;
+		with.dead_rows += lost;
+	}
+	dearer = cost_of_load(run, &shape, &with);
+	cheaper = cost_of_load(run, &shape, &without);
+	sum->cpu += dearer.cpu - cheaper.cpu;
+	sum->wal_bytes += dearer.wal_bytes - cheaper.wal_bytes;
+	sum->pages_dirtied += dearer.pages_dirtied - cheaper.pages_dirtied;
+	sum->vacuum += dearer.vacuum - cheaper.vacuum;
+	sum->total += dearer.total - cheaper.total;
 }
 
 static HoneWriteCost
@@ -483,16 +545,9 @@ cost_of(HoneRun *run, const Shape *shape)
 	foreach(lc, run->existing)
 	{
 		HoneExisting *e = lfirst(lc);
-		Shape		other;
-		Load		extra = {0};
-		HoneWriteCost more;
 
-		if (load.lost <= 0 || e->relid != shape->relid || e->oid == shape->except)
-			continue;
-		other = shape_of_existing(e);
-		extra.updates = extra.dead = load.lost * e->selectivity;
-		more = cost_of_load(run, &other, &extra);
-		add_cost(&cost, &more);
+		if (load.lost > 0 && e->relid == shape->relid && e->oid != shape->except)
+			add_lost_updates(run, e, load.lost, OidIsValid(shape->except), &cost);
 	}
 	cost.total *= hone_advise_write_cost_factor;
 	return cost;
@@ -507,10 +562,12 @@ hone_advise_write_cost(HoneRun *run, const HoneCandidate *c)
 	shape.amoid = c->amoid;
 	shape.keys = c->keys;
 	shape.nkeys = c->nkeys;
-	shape.ncolumns = c->nkeys;
+	shape.nexpressions = c->predicate != NULL;
+	for (int i = 0; i < c->nkeys; i++)
+		shape.nexpressions += c->keys[i].attno == 0;
 	shape.columns = hone_advise_candidate_columns(c);
 	shape.selectivity = c->predicate ? c->predicate->selectivity : 1.0;
-	shape.pages = c->index->pages;
+	shape.pages = c->index->pages * (c->amoid == BTREE_AM_OID ? USED_PAGES : 1);
 	shape.tuples = c->index->tuples;
 	shape.height = Max(c->index->tree_height, 0);
 	return cost_of(run, &shape).total;

@@ -110,13 +110,13 @@ hone_advise_map_columns(Bitmapset *columns, Oid from, Oid to)
 }
 
 static void
-add_write(HoneRun *run, Oid relid, CmdType command, double rows, bool known,
+add_write(HoneRun *run, Oid relid, CmdType command, double rows, double calls, bool known,
 		  Bitmapset *changed)
 {
 	HoneWrite  *write;
 	ListCell   *lc;
 
-	if (rows <= 0)
+	if (rows <= 0 && calls <= 0)
 		return;
 	foreach(lc, run->writes)
 	{
@@ -125,6 +125,7 @@ add_write(HoneRun *run, Oid relid, CmdType command, double rows, bool known,
 			bms_equal(write->changed, changed))
 		{
 			write->rows += rows;
+			write->calls += calls;
 			return;
 		}
 	}
@@ -132,6 +133,7 @@ add_write(HoneRun *run, Oid relid, CmdType command, double rows, bool known,
 	write->relid = relid;
 	write->command = command;
 	write->rows = rows;
+	write->calls = calls;
 	write->known = known;
 	write->changed = bms_copy(changed);
 	run->writes = lappend(run->writes, write);
@@ -178,8 +180,8 @@ add_statements(HoneRun *run)
 
 			if (!run->captured ||
 				!is_load(write->command, write->relid, st->group->calls, rows))
-				add_write(run, write->relid, write->command, st->calls * rows, true,
-						  write->changed);
+				add_write(run, write->relid, write->command, st->calls * rows, st->calls,
+						  true, write->changed);
 		}
 	}
 }
@@ -223,20 +225,31 @@ columns_work(HoneRun *run, HoneStatement *st, List *queries,
 	(void) st;
 }
 
-/* Only what it changes: the text alone is planned for nothing else. */
+/*
+ * Only what it changes: the text alone is planned for nothing else. A sample's
+ * text is the better one, as it comes with the types of its parameters.
+ */
 static void
 find_columns(HoneRun *run, HoneMeasuredWrite *measured)
 {
 	HoneQueryGroup group = {0};
 	HoneStatement st = {0};
+	ListCell   *lc;
 
 	group.queryid = measured->queryid;
 	group.userid = measured->userid;
 	st.group = &group;
 	st.text = measured->text;
-	st.search_path = measured->search_path;
 	st.userid = measured->userid;
-	(void) hone_advise_with_statement(run, &st, columns_work, measured);
+	foreach(lc, run->unplannable)
+	{
+		HoneStatement *sample = lfirst(lc);
+
+		if (sample->group->queryid == measured->queryid && sample->userid == measured->userid)
+			st = *sample;
+	}
+	if (st.text)
+		(void) hone_advise_with_statement(run, &st, columns_work, measured);
 }
 
 static void
@@ -253,9 +266,9 @@ add_measured(HoneRun *run)
 			is_load(measured->command, measured->relid, measured->calls,
 					measured->rows / Max(measured->calls, 1)))
 			continue;
-		if (measured->command == CMD_UPDATE && measured->text && analysed++ < MAX_ANALYSED)
+		if (measured->command == CMD_UPDATE && analysed++ < MAX_ANALYSED)
 			find_columns(run, measured);
-		add_write(run, measured->relid, measured->command, measured->rows,
+		add_write(run, measured->relid, measured->command, measured->rows, measured->calls,
 				  measured->known, measured->changed);
 	}
 }
@@ -314,13 +327,13 @@ add_uncaptured(HoneRun *run)
 		}
 		captured = captured_rows(run, root, CMD_INSERT);
 		if (sum.inserted > 1.1 * captured)
-			add_write(run, root, CMD_INSERT, sum.inserted - captured, false, NULL);
+			add_write(run, root, CMD_INSERT, sum.inserted - captured, 0, false, NULL);
 		captured = captured_rows(run, root, CMD_UPDATE);
 		if (sum.updated > 1.1 * captured)
-			add_write(run, root, CMD_UPDATE, sum.updated - captured, false, NULL);
+			add_write(run, root, CMD_UPDATE, sum.updated - captured, 0, false, NULL);
 		captured = captured_rows(run, root, CMD_DELETE);
 		if (sum.deleted > 1.1 * captured)
-			add_write(run, root, CMD_DELETE, sum.deleted - captured, false, NULL);
+			add_write(run, root, CMD_DELETE, sum.deleted - captured, 0, false, NULL);
 	}
 }
 
