@@ -29,7 +29,7 @@
 #define MAX_QUERIES 500
 #define MAX_SAMPLES 6			/* of one query */
 #define MAX_SKIPPED 1000		/* reported */
-#define MIN_GENERIC 0.02		/* of the executions, to be planned for */
+#define MIN_GENERIC 0.05		/* of the executions, to be planned for */
 
 /* queryid and role are JSON. */
 static void

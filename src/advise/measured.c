@@ -5,9 +5,8 @@
  * Read as the extension's owner, when the queries are known: what each of them
  * read of which table, what all captured statements wrote, and what the
  * server counted for each table since hone.table_writes_store was begun. Rows
- * are amounts and name no statement; texts come from hone.query_stats_memory(),
- * which hides those that the owner may not see, and are looked at only for roles
- * whose statements the caller may see.
+ * are amounts and name no statement; of texts writes.c looks only at those of
+ * roles whose statements the caller may see.
  *
  * Executions of a query are divided over its samples by how long they took. Of
  * six samples two are the slowest ever seen; the latency histogram tells how
@@ -125,8 +124,7 @@ load_table_row(HoneRun *run, HeapTuple tuple, TupleDesc desc)
 		write->command = command;
 		write->calls = targeted;
 		write->rows = DatumGetFloat8(COLUMN(7));
-		if (hone_may_see_role(userid))
-			write->text = SPI_getvalue(tuple, desc, 9);
+		write->text = SPI_getvalue(tuple, desc, 9);
 		run->measured = lappend(run->measured, write);
 	}
 }

@@ -19,7 +19,7 @@ typedef struct HoneMeasuredWrite
 	CmdType		command;
 	double		calls;
 	double		rows;
-	const char *text;			/* normalised; NULL: not known, or not to be seen */
+	const char *text;			/* normalised; NULL: not known */
 	bool		known;			/* changed is */
 	Bitmapset  *changed;
 } HoneMeasuredWrite;

@@ -49,10 +49,10 @@
 
 #define DEFAULT_HOT 0.9			/* of updates that may be, without counters */
 #define MIN_UPDATES 100			/* counted, for a share of them to mean much */
-#define PAGE_WORK 50			/* comparisons that a page on the way is worth */
+#define PAGE_WORK 20			/* comparisons that a page on the way is worth */
 #define ENTRY_WORK 100			/* and what is done at the end of it: locks, WAL */
-#define FAR_WORK 500			/* more, the less of it fits in the CPU's caches */
-#define NEAR_PAGES 100			/* of which half does */
+#define FAR_WORK 900			/* more, the less of it fits in the CPU's caches */
+#define NEAR_PAGES 300			/* of which half does */
 #define BYTE_WORK 4				/* for each byte of the entry */
 #define TEXT_WORK 8				/* of comparing by a collation */
 #define EXPRESSION_WORK 150		/* to make ready, and evaluate, an expression */
@@ -110,9 +110,9 @@ typedef struct Method
 static const Method methods[] = {
 	{BTREE_AM_OID, 1, 1, 1},
 	{HASH_AM_OID, 0.6, 1.2, 1},
-	{GIST_AM_OID, 2, 1.2, 1},
-	{SPGIST_AM_OID, 1, 1.2, 1},
-	{GIN_AM_OID, 0.28, 2.2, 1}, /* of one element; each is written twice */
+	{GIST_AM_OID, 1.6, 1.5, 1.3},
+	{SPGIST_AM_OID, 1, 1.5, 1.3},
+	{GIN_AM_OID, 0.2, 2, 1}, /* of one element; each is written twice */
 	{BRIN_AM_OID, 0.02, 0.02, 0.02},
 };
 

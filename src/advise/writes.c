@@ -38,6 +38,7 @@
 
 #include "advise/internal.h"
 #include "advise/measured.h"
+#include "base/owner.h"
 
 #define LOAD_CALLS 2
 #define LOAD_ROWS 1000.0
@@ -266,7 +267,8 @@ add_measured(HoneRun *run)
 			is_load(measured->command, measured->relid, measured->calls,
 					measured->rows / Max(measured->calls, 1)))
 			continue;
-		if (measured->command == CMD_UPDATE && analysed++ < MAX_ANALYSED)
+		if (measured->command == CMD_UPDATE && hone_may_see_role(measured->userid) &&
+			analysed++ < MAX_ANALYSED)
 			find_columns(run, measured);
 		add_write(run, measured->relid, measured->command, measured->rows, measured->calls,
 				  measured->known, measured->changed);
