@@ -51,12 +51,12 @@
 #define MIN_UPDATES 100			/* counted, for a share of them to mean much */
 #define PAGE_WORK 20			/* comparisons that a page on the way is worth */
 #define ENTRY_WORK 100			/* and what is done at the end of it: locks, WAL */
-#define FAR_WORK 900			/* more, the less of it fits in the CPU's caches */
+#define FAR_WORK 400			/* more, the less of it fits in the CPU's caches */
 #define NEAR_PAGES 300			/* of which half does */
-#define BYTE_WORK 4				/* for each byte of the entry */
+#define BYTE_WORK 2.5			/* for each byte of the entry */
 #define TEXT_WORK 8				/* of comparing by a collation */
 #define EXPRESSION_WORK 150		/* to make ready, and evaluate, an expression */
-#define OPEN_WORK 80			/* of each statement, whatever it writes */
+#define OPEN_WORK 50			/* of each statement, whatever it writes */
 #define USED_PAGES 1.3			/* of an index in use, to those of a new one */
 #define RECORD_BYTES 60			/* of WAL beside the entry */
 #define IMAGE_SHARE 0.7			/* of a page that is in its image */
@@ -110,9 +110,9 @@ typedef struct Method
 static const Method methods[] = {
 	{BTREE_AM_OID, 1, 1, 1},
 	{HASH_AM_OID, 0.6, 1.2, 1},
-	{GIST_AM_OID, 1.6, 1.5, 1.3},
-	{SPGIST_AM_OID, 1, 1.5, 1.3},
-	{GIN_AM_OID, 0.2, 2, 1}, /* of one element; each is written twice */
+	{GIST_AM_OID, 2.8, 1.5, 1.3},
+	{SPGIST_AM_OID, 1.3, 1.5, 1.3},
+	{GIN_AM_OID, 0.28, 0.7, 1}, /* of one element */
 	{BRIN_AM_OID, 0.02, 0.02, 0.02},
 };
 
