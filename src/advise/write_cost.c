@@ -404,6 +404,8 @@ comparisons(const Shape *shape)
 {
 	double		each = 0;
 
+	if (shape->amoid != BTREE_AM_OID)
+		return log2(Max(shape->tuples, 2));
 	for (int i = 0; i < shape->nkeys; i++)
 	{
 		Oid			type;
