@@ -110,9 +110,9 @@ typedef struct Method
 static const Method methods[] = {
 	{BTREE_AM_OID, 1, 1, 1},
 	{HASH_AM_OID, 0.6, 1.2, 1},
-	{GIST_AM_OID, 2.8, 1.5, 1.3},
-	{SPGIST_AM_OID, 1.3, 1.5, 1.3},
-	{GIN_AM_OID, 0.28, 0.7, 1}, /* of one element */
+	{GIST_AM_OID, 1.7, 1.5, 1.3},
+	{SPGIST_AM_OID, 1, 1.5, 1.3},
+	{GIN_AM_OID, 0.14, 0.7, 1}, /* of one element */
 	{BRIN_AM_OID, 0.02, 0.02, 0.02},
 };
 
