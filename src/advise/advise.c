@@ -43,6 +43,16 @@ hone_advise_init(void)
 							"Then it decides with the prices it knows, and verifies its choice.",
 							&hone_advise_time_limit, 60000, 0, INT_MAX,
 							PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+	DefineCustomRealVariable("pg_hone.write_cost_factor",
+							 "Sets by what the advisor multiplies the estimated cost of keeping an index up to date.",
+							 "Above one it proposes fewer indexes on tables that are written to, at zero it ignores writes.",
+							 &hone_advise_write_cost_factor, 1.0, 0, 1000,
+							 PGC_USERSET, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("pg_hone.unused_index_age",
+							"Sets for how long an index must not have been scanned before the advisor proposes to drop it.",
+							"Long enough for what runs only at the end of a month.",
+							&hone_advise_unused_index_age, 35 * 24 * 60, 0, INT_MAX,
+							PGC_USERSET, GUC_UNIT_MIN, NULL, NULL, NULL);
 }
 
 static int64
@@ -257,8 +267,7 @@ hone_advise(PG_FUNCTION_ARGS)
 		figures.cost_after = drop->cost_after;
 		return_advice(rsinfo, "drop", drop->existing->relid, get_am_name(drop->existing->amoid),
 					  hone_advise_drop_definition(drop), drop->existing->size_bytes, &figures,
-					  hone_advise_drop_reason(run, drop, drop->new_cover ?
-											  names[drop->new_cover->id] : drop->old_cover->name));
+					  hone_advise_drop_reason(run, drop, hone_advise_cover_name(drop, names)));
 	}
 	foreach(lc, run->hints)
 		return_hint(rsinfo, lfirst(lc));

@@ -94,6 +94,94 @@ CREATE TABLE hone.advisor_hint_store (
 );
 COMMENT ON TABLE hone.advisor_hint_store IS 'What helps instead of an index, or besides';
 
+-- Since when is an index not scanned, as far as can be known? Since its count of
+-- scans last changed, or since it was first seen.
+CREATE TABLE hone.index_use_store (
+    index_oid oid PRIMARY KEY,
+    relid     oid NOT NULL,
+    since     timestamptz NOT NULL,
+    scans     bigint NOT NULL
+) WITH (fillfactor = 80);
+COMMENT ON TABLE hone.index_use_store IS 'Since when the count of scans of each index has not changed';
+
+-- What the server counted for a table when the window of the query statistics
+-- began, or when the table was first seen; and, to tell loads from use, how many
+-- rows came in at once.
+CREATE TABLE hone.table_writes_store (
+    relid         oid PRIMARY KEY,
+    since         timestamptz NOT NULL,
+    inserted      bigint NOT NULL,
+    updated       bigint NOT NULL,
+    deleted       bigint NOT NULL,
+    seen_inserted bigint NOT NULL,     -- in the last round of the collector
+    most_inserted bigint NOT NULL      -- between two rounds
+) WITH (fillfactor = 80);
+COMMENT ON TABLE hone.table_writes_store IS
+'Counters of each table''s writes when the query statistics began';
+
+CREATE FUNCTION hone.collect_index_use() RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+SET lock_timeout = '5s'
+AS $$
+DECLARE
+    window_start timestamptz := '-infinity';
+    changed bigint;
+    more bigint;
+BEGIN
+    IF pg_is_in_recovery() THEN
+        RETURN 0;
+    END IF;
+    BEGIN
+        SELECT i.reset_at INTO window_start FROM hone.query_stats_info i;
+    EXCEPTION WHEN object_not_in_prerequisite_state THEN
+        NULL;                           -- not preloaded: no window
+    END;
+
+    DELETE FROM hone.index_use_store u
+    WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = u.index_oid AND i.indrelid = u.relid);
+    INSERT INTO hone.index_use_store AS u
+    SELECT i.indexrelid, i.indrelid, clock_timestamp(), pg_stat_get_numscans(i.indexrelid)
+    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
+    WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
+      AND c.relnamespace <> 'hone'::regnamespace
+    ORDER BY i.indexrelid
+    ON CONFLICT (index_oid) DO UPDATE SET since = excluded.since, scans = excluded.scans
+    WHERE u.scans <> excluded.scans;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+
+    DELETE FROM hone.table_writes_store t
+    WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relid AND c.relkind = 'r');
+    -- Counters that went back were reset: then it begins anew.
+    INSERT INTO hone.table_writes_store AS t
+    SELECT c.oid, clock_timestamp(), s.inserted, s.updated, s.deleted, s.inserted, 0
+    FROM pg_class c
+         CROSS JOIN LATERAL (SELECT pg_stat_get_tuples_inserted(c.oid) AS inserted,
+                                    pg_stat_get_tuples_updated(c.oid) AS updated,
+                                    pg_stat_get_tuples_deleted(c.oid) AS deleted) s
+    WHERE c.oid >= 16384 AND c.relkind = 'r' AND c.relpersistence <> 't'
+      AND c.relnamespace <> 'hone'::regnamespace
+    ORDER BY c.oid
+    ON CONFLICT (relid) DO UPDATE
+    SET (since, inserted, updated, deleted, seen_inserted, most_inserted) = (
+        SELECT CASE WHEN f.anew THEN excluded.since ELSE t.since END,
+               CASE WHEN f.anew THEN excluded.inserted ELSE t.inserted END,
+               CASE WHEN f.anew THEN excluded.updated ELSE t.updated END,
+               CASE WHEN f.anew THEN excluded.deleted ELSE t.deleted END,
+               excluded.inserted,
+               CASE WHEN f.anew THEN 0
+                    ELSE greatest(t.most_inserted, excluded.inserted - t.seen_inserted) END
+        FROM (SELECT t.since < window_start OR excluded.inserted < t.seen_inserted
+                  OR excluded.updated < t.updated OR excluded.deleted < t.deleted) f (anew))
+    WHERE t.seen_inserted <> excluded.inserted OR t.since < window_start
+       OR excluded.updated < t.updated OR excluded.deleted < t.deleted;
+    GET DIAGNOSTICS more = ROW_COUNT;
+    RETURN changed + more;
+END
+$$;
+COMMENT ON FUNCTION hone.collect_index_use() IS
+'Notes which indexes were scanned, and begins to count the writes of tables where that is due; returns how many had something new';
+
 -- Rows are for those who asked, for the owner of the table, and for
 -- pg_read_all_stats. A reason names no statement; what queries say is in
 -- hone.recommendation_queries, and hidden there.
@@ -194,6 +282,26 @@ LANGUAGE C VOLATILE PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hone_advise';
 COMMENT ON FUNCTION hone.advise(text, text[]) IS
 'Indexes that one statement would profit from, and hints (rows without a definition) where something else would help; stores nothing, works on a standby and without preloading';
+
+CREATE FUNCTION hone.index_costs(statements text[] DEFAULT NULL, weights float8[] DEFAULT NULL,
+    OUT table_name text, OUT index_name text, OUT access_method text, OUT size_bytes bigint,
+    OUT used bool, OUT droppable bool, OUT entries float8, OUT hot_updates_lost float8,
+    OUT cpu_cost float8, OUT wal_bytes float8, OUT pages_dirtied float8,
+    OUT vacuum_cost float8, OUT write_cost float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_index_costs';
+COMMENT ON FUNCTION hone.index_costs(text[], float8[]) IS
+'What each index of the tables that the captured workload, or the given statements, touch costs the writes, in planner units; used is whether one of their plans uses it';
+
+CREATE FUNCTION hone.advisor_workload(
+    OUT queryid bigint, OUT username text, OUT query text, OUT parameters text[],
+    OUT generic bool, OUT calls float8, OUT duration_ms float8, OUT rows_per_call float8)
+RETURNS SETOF record
+LANGUAGE C VOLATILE PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_advisor_workload';
+COMMENT ON FUNCTION hone.advisor_workload() IS
+'The captured statements as the advisor weighs them: for how many executions each sample stands, by how long they took; generic ones stand for executions with a generic plan';
 
 CREATE FUNCTION hone.dismiss(id bigint, reason text)
 RETURNS void

@@ -1,39 +1,31 @@
 /*
  * drop.c
- *	  Existing indexes that a wider one makes superfluous.
+ *	  Existing indexes that could go: because another one does their work, or
+ *	  because nothing uses them.
  *
- * Only a plain index (no constraint, not unique, not clustered on, not replica
- * identity, of no extension, of no partition tree) whose keys are the first
- * keys of another btree on the same table with the same predicate. That is
- * necessary, not sufficient: it is hidden, and every statement of the run that
- * touches the table is planned again under the chosen set.
+ * Only an index that is nothing but an index (existing.c: no constraint, not
+ * unique, not clustered on, not replica identity, of no extension, of no
+ * partition tree). It is superfluous when another index of the same access
+ * method with the same predicate has its keys first and its included columns
+ * too; of two that are equal the one that takes more space goes, or the newer one.
+ * For the captured workload also one that nothing used for long and that
+ * the writes pay for (evidence.c); given statements are not all there are, so
+ * they prove no disuse.
+ *
+ * That is necessary, not sufficient: it is hidden, and every statement of the
+ * run that touches the table is planned again under the chosen set. What a
+ * foreign key is checked by stays while the parent's rows go, whoever uses it.
  */
 #include "postgres.h"
 
 #include "catalog/pg_am.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "advise/internal.h"
 
 #define MAX_LOSS 1.1			/* of one statement */
-
-static bool
-covers_included(const HoneExisting *e, const HoneKey *keys, int nkeys,
-				Bitmapset *included)
-{
-	int			col = -1;
-
-	while ((col = bms_next_member(e->included, col)) >= 0)
-	{
-		bool		there = bms_is_member(col, included);
-
-		for (int i = 0; i < nkeys; i++)
-			there |= keys[i].attno == col;
-		if (!there)
-			return false;
-	}
-	return true;
-}
 
 static HoneCandidate *
 covering_candidate(HoneRun *run, HoneExisting *e)
@@ -41,20 +33,29 @@ covering_candidate(HoneRun *run, HoneExisting *e)
 	int			i = -1;
 
 	while ((i = bms_next_member(run->chosen, i)) >= 0)
-	{
-		HoneCandidate *c = run->candidates[i];
-		Bitmapset  *included = NULL;
-
-		for (int k = 0; k < c->nincluded; k++)
-			included = bms_add_member(included, c->included[k]);
-		if (c->relid == e->relid && c->amoid == BTREE_AM_OID &&
-			(c->predicate == NULL ||
-			 (e->predicate && strcmp(c->predicate->sql, e->predicate) == 0)) &&
-			hone_advise_is_prefix(e->keys, e->nkeys, c->keys, c->nkeys) &&
-			covers_included(e, c->keys, c->nkeys, included))
-			return c;
-	}
+		if (hone_advise_candidate_covers(run->candidates[i], e))
+			return run->candidates[i];
 	return NULL;
+}
+
+static bool
+is_dropped(HoneRun *run, const HoneExisting *e)
+{
+	ListCell   *lc;
+
+	foreach(lc, run->drops)
+		if (((HoneDrop *) lfirst(lc))->existing == e)
+			return true;
+	return false;
+}
+
+/* Of two that do the same work, is the first the one to keep? */
+static bool
+is_kept(const HoneExisting *e, const HoneExisting *other)
+{
+	if (!hone_advise_existing_covers(other, e) || !other->droppable)
+		return true;			/* they are not the same, or the other one stays anyway */
+	return e->pages < other->pages || (e->pages == other->pages && e->oid < other->oid);
 }
 
 static HoneExisting *
@@ -65,31 +66,18 @@ covering_existing(HoneRun *run, HoneExisting *e)
 	foreach(lc, run->existing)
 	{
 		HoneExisting *other = lfirst(lc);
-		bool		dropped = false;
-		ListCell   *ld;
 
-		if (other == e || other->relid != e->relid || !other->valid ||
-			other->amoid != BTREE_AM_OID)
-			continue;
-		foreach(ld, run->drops)
-			dropped |= ((HoneDrop *) lfirst(ld))->existing == other;
-		if (dropped)
-			continue;
-		if (other->predicate &&
-			(e->predicate == NULL || strcmp(other->predicate, e->predicate) != 0))
-			continue;
-		if (!hone_advise_is_prefix(e->keys, e->nkeys, other->keys, other->nkeys) ||
-			!covers_included(e, other->keys, other->nkeys, other->included))
-			continue;
-		return other;
+		if (!is_dropped(run, other) && hone_advise_existing_covers(other, e) &&
+			(!hone_advise_existing_covers(e, other) || is_kept(other, e)))
+			return other;
 	}
 	return NULL;
 }
 
 static List *
-hidden(HoneRun *run, HoneExisting *e)
+dropped_oids(HoneRun *run)
 {
-	List	   *oids = list_make1_oid(e->oid);
+	List	   *oids = NIL;
 	ListCell   *lc;
 
 	foreach(lc, run->drops)
@@ -102,7 +90,7 @@ static HoneDrop *
 prove(HoneRun *run, HoneExisting *e)
 {
 	HoneDrop   *drop = palloc0(sizeof(HoneDrop));
-	List	   *hide = hidden(run, e);
+	List	   *hide = lappend_oid(dropped_oids(run), e->oid);
 
 	drop->existing = e;
 	for (int i = 0; i < run->nstatements; i++)
@@ -135,6 +123,51 @@ prove(HoneRun *run, HoneExisting *e)
 	return drop;
 }
 
+/* Was this drop turned down before? */
+static bool
+is_refused(HoneRun *run, HoneExisting *e)
+{
+	HoneDrop	drop = {0};
+	char	   *definition;
+	ListCell   *lc;
+
+	drop.existing = e;
+	definition = hone_advise_drop_definition(&drop);
+	foreach(lc, run->refused)
+		if (strcmp(lfirst(lc), definition) == 0)
+			return true;
+	return false;
+}
+
+static void
+try_drop(HoneRun *run, HoneExisting *e)
+{
+	HoneCandidate *new_cover = covering_candidate(run, e);
+	HoneExisting *old_cover = new_cover ? NULL : covering_existing(run, e);
+	double		saving = hone_advise_existing_write_cost(run, e);
+	HoneDrop   *drop;
+
+	if (new_cover == NULL && old_cover == NULL &&
+		(saving <= 0 || !hone_advise_is_unused(run, e) ||
+		 hone_advise_needed_by_fkey(run, e, dropped_oids(run))))
+		return;
+	if (get_rel_name(e->oid) == NULL || is_refused(run, e))
+		return;
+	drop = prove(run, e);
+	if (drop == NULL)
+		return;
+	drop->new_cover = new_cover;
+	drop->old_cover = old_cover;
+	drop->write_saving = saving;
+	if (new_cover == NULL && old_cover == NULL)
+	{
+		if (drop->statements > 0)
+			return;				/* it is used, if not much */
+		drop->evidence = hone_advise_evidence(run, e);
+	}
+	run->drops = lappend(run->drops, drop);
+}
+
 void
 hone_advise_find_drops(HoneRun *run)
 {
@@ -144,25 +177,19 @@ hone_advise_find_drops(HoneRun *run)
 	foreach(lc, run->existing)
 	{
 		HoneExisting *e = lfirst(lc);
-		HoneCandidate *new_cover;
-		HoneExisting *old_cover = NULL;
-		HoneDrop   *drop;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!e->droppable || e->amoid != BTREE_AM_OID)
-			continue;
-		new_cover = covering_candidate(run, e);
-		if (new_cover == NULL)
-			old_cover = covering_existing(run, e);
-		if (new_cover == NULL && old_cover == NULL)
-			continue;
-		drop = prove(run, e);
-		if (drop == NULL)
-			continue;
-		drop->new_cover = new_cover;
-		drop->old_cover = old_cover;
-		drop->write_saving = hone_advise_existing_write_cost(run, e);
-		run->drops = lappend(run->drops, drop);
+		if (e->droppable)
+			try_drop(run, e);
 	}
 	MemoryContextSwitchTo(old);
+}
+
+/* The index that does the dropped one's work; NULL: there is none to do. */
+const char *
+hone_advise_cover_name(const HoneDrop *drop, const char **names)
+{
+	if (drop->new_cover)
+		return names[drop->new_cover->id];
+	return drop->old_cover ? drop->old_cover->name : NULL;
 }

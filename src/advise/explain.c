@@ -511,6 +511,12 @@ hone_advise_drop_reason(HoneRun *run pg_attribute_unused(), HoneDrop *drop,
 	StringInfoData buf;
 
 	initStringInfo(&buf);
+	if (drop->evidence)
+	{
+		appendStringInfo(&buf, "%s Frees %s.", drop->evidence,
+						 hone_advise_size_text(drop->existing->size_bytes));
+		return buf.data;
+	}
 	appendStringInfo(&buf, "Its keys are the first keys of %s %s, which does its work too.",
 					 drop->new_cover ? "the recommended index" : "index",
 					 quote_identifier(cover_name));

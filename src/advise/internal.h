@@ -101,8 +101,37 @@ typedef struct HoneQueryGroup
 	const char *text;
 	double		calls;
 	double		mean_ms;		/* 0: not measured */
+	double		ms_per_cost;	/* of its estimated cost; 0: not known */
 	int			nsamples;
+	double		mean_rows;		/* returned or changed per call; -1: not measured */
+	double		generic_share;	/* of executions, that had a generic plan */
+	int			nbuckets;		/* how long executions took, see measured.c */
+	double	   *upto_ms;
+	double	   *bucket_calls;
+	int			nreads;
+	struct HoneMeasuredRead *reads;
 } HoneQueryGroup;
+
+/* Rows that the executions of a query read of a table, filtered ones included. */
+typedef struct HoneMeasuredRead
+{
+	Oid			relid;
+	double		executions;
+	double		rows;			/* of all of them */
+} HoneMeasuredRead;
+
+/* Rows written to a table. */
+typedef struct HoneWrite
+{
+	Oid			relid;			/* as the statement names it: maybe partitioned */
+	CmdType		command;		/* INSERT, UPDATE or DELETE */
+	double		rows;
+	double		calls;			/* executions that wrote them */
+	double		share;			/* of the statement's row count that these rows
+								 * are; 0: they are not in it */
+	bool		known;			/* changed is */
+	Bitmapset  *changed;		/* attributes that an UPDATE changes */
+} HoneWrite;
 
 /* A planner's answer. */
 typedef struct HonePrice
@@ -131,6 +160,8 @@ typedef struct HoneStatement
 	int			nsettings;
 	char	  **settings;		/* nsettings names, each followed by its value */
 	double		calls;			/* executions it stands for */
+	double		duration_ms;	/* of the sample; 0: not measured */
+	bool		generic;		/* stands for executions with a generic plan */
 
 	const char *failure;		/* why it is out of the run, or NULL */
 	double		weight;			/* calls, corrected by measured time */
@@ -144,7 +175,8 @@ typedef struct HoneStatement
 	CmdType		command;
 	Oid			target;			/* of INSERT, UPDATE, DELETE, MERGE */
 	Bitmapset  *changed;		/* attributes an UPDATE changes */
-	double		rows_written;	/* per call */
+	double		rows_written;	/* per call, estimated */
+	List	   *writes;			/* of HoneWrite, rows per call, estimated */
 
 	Bitmapset  *relevant;		/* candidates worth planning with */
 	List	   *prices;			/* of HonePrice: the planner's answers */
@@ -172,10 +204,14 @@ typedef struct HoneExisting
 	Bitmapset  *columns;		/* all attributes it depends on */
 	bool		expressions;	/* has a key that is not a column */
 	const char *predicate;		/* NULL: none */
+	const char *options;		/* storage parameters and those of operator classes */
 	bool		unique;
 	bool		valid;
-	bool		droppable;
+	bool		droppable;		/* as far as the index itself is concerned */
+	List	   *fkeys;			/* of ForeignKeyCacheInfo: those it may support */
 	double		pages;
+	double		tuples;
+	double		selectivity;	/* of its predicate */
 	int64		size_bytes;
 } HoneExisting;
 
@@ -216,12 +252,23 @@ typedef struct HoneRun
 	HoneStatement **statements;
 	StringInfoData skipped;		/* members of a jsonb array */
 	int			nskipped;
+	int64		skipped_queryid;	/* the last one noted */
+	Oid			skipped_userid;
+	const char *skipped_last;
 	instr_time	started;
 
 	int			ncandidates;
 	int			maxcandidates;
 	HoneCandidate **candidates;
 	struct HTAB *bodies;		/* body -> candidate */
+	bool		captured;		/* the statements are what was measured here */
+	double		window_s;		/* over how long; 0: not known */
+	List	   *unplannable;	/* of HoneStatement: captured, without their values */
+	List	   *measured;		/* of HoneMeasuredWrite, see writes.c */
+	List	   *counted;		/* of HoneCountedWrites */
+	List	   *writes;			/* of HoneWrite, rows over the window */
+	bool		writes_read;
+	List	   *index_use;		/* of HoneIndexUse, see evidence.c */
 	List	   *existing;		/* of HoneExisting */
 	List	   *existing_of;	/* tables read so far (oid list) */
 	List	   *refused;		/* bodies (char *) dismissed or reverted before */
@@ -255,7 +302,20 @@ typedef struct HoneDrop
 	double		cost_before;
 	double		cost_after;
 	double		write_saving;
+	const char *evidence;		/* why it is of no use, when nothing covers it */
 } HoneDrop;
+
+/* What an index costs the writes of a run; hone_advise_write_cost sums it up. */
+typedef struct HoneWriteCost
+{
+	double		entries;		/* made in it */
+	double		hot_lost;		/* updates that are not HOT because of it */
+	double		cpu;
+	double		wal_bytes;
+	double		pages_dirtied;
+	double		vacuum;
+	double		total;			/* in planner cost units */
+} HoneWriteCost;
 
 /* in advise.c */
 extern int	hone_advise_time_limit;
@@ -274,6 +334,7 @@ typedef void (*hone_statement_work) (HoneRun *run, HoneStatement *st,
 extern bool hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 									   hone_statement_work work, void *arg);
 extern void hone_advise_read_statement(HoneRun *run, HoneStatement *st);
+extern Bitmapset *hone_advise_changed_columns(Query *query, List *targetlist);
 extern char *hone_advise_plan_summary(PlannedStmt *plan);
 
 /* in existing.c */
@@ -281,6 +342,8 @@ extern void hone_advise_read_existing(HoneRun *run, Oid relid);
 extern bool hone_advise_key_equal(const HoneKey *a, const HoneKey *b, bool reversed);
 extern bool hone_advise_is_prefix(const HoneKey *shorter, int nshorter,
 								  const HoneKey *longer, int nlonger);
+extern bool hone_advise_candidate_covers(const HoneCandidate *c, const HoneExisting *e);
+extern bool hone_advise_existing_covers(const HoneExisting *wide, const HoneExisting *narrow);
 extern HoneExisting *hone_advise_covered_by(HoneRun *run, const HoneCandidate *c);
 
 /* in candidate.c */
@@ -326,9 +389,30 @@ extern void hone_advise_search(HoneRun *run);
 /* in write_cost.c */
 extern double hone_advise_write_cost(HoneRun *run, const HoneCandidate *c);
 extern double hone_advise_existing_write_cost(HoneRun *run, const HoneExisting *e);
+extern HoneWriteCost hone_advise_existing_write_costs(HoneRun *run, const HoneExisting *e);
+extern double hone_advise_write_cost_factor;
+
+/* in writes.c */
+extern List *hone_advise_writes(HoneRun *run);
+extern double hone_advise_write_share(Oid written, Oid indexed);
+extern Bitmapset *hone_advise_map_columns(Bitmapset *columns, Oid from, Oid to);
+extern double hone_advise_rows_of(Oid relid);
+
+/* in measured.c */
+extern void hone_advise_load_measured(HoneRun *run);
+extern void hone_advise_weigh_samples(HoneRun *run);
+extern double hone_advise_measured_read(const HoneQueryGroup *group, Oid relid);
+
+/* in evidence.c */
+extern int	hone_advise_unused_index_age;
+extern void hone_advise_load_use(HoneRun *run);
+extern bool hone_advise_is_unused(HoneRun *run, const HoneExisting *e);
+extern bool hone_advise_needed_by_fkey(HoneRun *run, const HoneExisting *e, List *dropped);
+extern char *hone_advise_evidence(HoneRun *run, const HoneExisting *e);
 
 /* in drop.c */
 extern void hone_advise_find_drops(HoneRun *run);
+extern const char *hone_advise_cover_name(const HoneDrop *drop, const char **names);
 
 /* in explain.c */
 typedef struct HoneFigures

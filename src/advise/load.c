@@ -28,21 +28,61 @@
 
 #define MAX_QUERIES 500
 #define MAX_SAMPLES 6			/* of one query */
-#define MAX_SKIPPED 100			/* reported */
+#define MAX_SKIPPED 1000		/* reported */
+#define MIN_GENERIC 0.05		/* of the executions, to be planned for */
 
-/* Note that a query is not part of the run, and why. */
+/* queryid and role are JSON. */
+static void
+append_skipped(HoneRun *run, const char *queryid, const char *role, const char *why)
+{
+	appendStringInfo(&run->skipped, "%s{\"queryid\": %s, \"role\": %s, \"reason\": ",
+					 run->skipped.len > 0 ? ", " : "", queryid, role);
+	escape_json(&run->skipped, why);
+	appendStringInfoChar(&run->skipped, '}');
+}
+
+/* The samples of a query often fail alike. */
+static bool
+is_noted(HoneRun *run, int64 queryid, Oid userid, const char *why)
+{
+	bool		noted = run->skipped_last && run->skipped_queryid == queryid &&
+		run->skipped_userid == userid && strcmp(run->skipped_last, why) == 0;
+
+	run->skipped_queryid = queryid;
+	run->skipped_userid = userid;
+	run->skipped_last = why;
+	return noted;
+}
+
+/* Note that a query is not part of the run, and why, which must stay. */
 void
 hone_advise_skip(HoneRun *run, int64 queryid, Oid userid, const char *why)
 {
-	if (run->nskipped++ >= MAX_SKIPPED)
+	const char *name = GetUserNameFromId(userid, true);
+	StringInfoData role;
+
+	if (is_noted(run, queryid, userid, why))
 		return;
-	appendStringInfo(&run->skipped, "%s{\"queryid\": \"" INT64_FORMAT "\", \"role\": ",
-					 run->skipped.len > 0 ? ", " : "", queryid);
-	escape_json(&run->skipped,
-				GetUserNameFromId(userid, true) ? GetUserNameFromId(userid, true) : "?");
-	appendStringInfoString(&run->skipped, ", \"reason\": ");
-	escape_json(&run->skipped, why);
-	appendStringInfoChar(&run->skipped, '}');
+	if (run->nskipped++ >= MAX_SKIPPED)
+	{
+		if (run->nskipped == MAX_SKIPPED + 1)
+			append_skipped(run, "null", "null", "there are more, which are not listed");
+		return;
+	}
+	initStringInfo(&role);
+	escape_json(&role, name ? name : "?");
+	append_skipped(run, psprintf("\"" INT64_FORMAT "\"", queryid), role.data, why);
+}
+
+static void
+append_statement(HoneRun *run, HoneStatement *st)
+{
+	st->id = run->nstatements;
+	if (run->nstatements % 64 == 0)
+		run->statements = run->statements ?
+			repalloc(run->statements, (run->nstatements + 64) * sizeof(HoneStatement *)) :
+			palloc(64 * sizeof(HoneStatement *));
+	run->statements[run->nstatements++] = st;
 }
 
 static HoneStatement *
@@ -50,16 +90,11 @@ add_statement(HoneRun *run, HoneQueryGroup *group, const char *text, double call
 {
 	HoneStatement *st = palloc0(sizeof(HoneStatement));
 
-	st->id = run->nstatements;
 	st->group = group;
 	st->text = text;
 	st->calls = calls;
 	st->userid = group->userid;
-	if (run->nstatements % 64 == 0)
-		run->statements = run->statements ?
-			repalloc(run->statements, (run->nstatements + 64) * sizeof(HoneStatement *)) :
-			palloc(64 * sizeof(HoneStatement *));
-	run->statements[run->nstatements++] = st;
+	append_statement(run, st);
 	group->nsamples++;
 	return st;
 }
@@ -73,6 +108,7 @@ add_group(HoneRun *run, int64 queryid, Oid userid, const char *text, double call
 	group->userid = userid;
 	group->text = text;
 	group->calls = calls;
+	group->mean_rows = -1;
 	run->groups = lappend(run->groups, group);
 	return group;
 }
@@ -129,15 +165,6 @@ set_settings(HoneStatement *st, ArrayType *array)
 		st->settings[i] = nulls[i] ? pstrdup("") : TextDatumGetCString(datums[i]);
 }
 
-/* Calls and mean time belong to the query, and are split over its samples. */
-static void
-split_calls(HoneRun *run)
-{
-	for (int i = 0; i < run->nstatements; i++)
-		run->statements[i]->calls = run->statements[i]->group->calls /
-			Max(run->statements[i]->group->nsamples, 1);
-}
-
 #define COLUMN(n) SPI_getbinval(tuple, desc, (n), &isnull)
 
 /* Which query's rows are being read: its samples come one after another. */
@@ -145,7 +172,87 @@ typedef struct LoadState
 {
 	int64		queryid;
 	Oid			userid;
+	int			left_out;		/* queries */
 } LoadState;
+
+/* A histogram that comes as bounds and as how many took at most so long. */
+static void
+set_histogram(HoneQueryGroup *group, ArrayType *bounds, ArrayType *counts)
+{
+	Datum	   *upto;
+	Datum	   *count;
+	int			nupto;
+	int			ncount;
+	double		below = 0;
+
+	deconstruct_array(bounds, FLOAT8OID, sizeof(float8), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &upto, NULL, &nupto);
+	deconstruct_array(counts, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE,
+					  &count, NULL, &ncount);
+	group->nbuckets = Min(nupto, ncount);
+	group->upto_ms = palloc(sizeof(double) * (group->nbuckets + 1));
+	group->bucket_calls = palloc(sizeof(double) * (group->nbuckets + 1));
+	for (int i = 0; i < group->nbuckets; i++)
+	{
+		group->upto_ms[i] = DatumGetFloat8(upto[i]);
+		group->bucket_calls[i] = DatumGetInt64(count[i]) - below;
+		below = DatumGetInt64(count[i]);
+	}
+}
+
+/* What all executions of the query had to say. */
+static HoneQueryGroup *
+load_group(HoneRun *run, int64 queryid, Oid userid, const char *query,
+		   HeapTuple tuple, TupleDesc desc)
+{
+	HoneQueryGroup *group;
+	bool		isnull;
+	bool		no_counts;
+	Datum		value = COLUMN(7);
+	double		calls = isnull ? 1 : Max(1, DatumGetFloat8(value));
+	Datum		counts;
+
+	group = add_group(run, queryid, userid, query, calls);
+	value = COLUMN(8);
+	group->mean_ms = isnull ? 0 : DatumGetFloat8(value) / calls;
+	value = COLUMN(12);
+	if (!isnull)
+		group->mean_rows = DatumGetFloat8(value);
+	value = COLUMN(13);
+	if (!isnull)
+		group->generic_share = Max(0, Min(1, DatumGetFloat8(value)));
+	counts = SPI_getbinval(tuple, desc, 15, &no_counts);
+	value = COLUMN(14);
+	if (!isnull && !no_counts)
+		set_histogram(group, DatumGetArrayTypeP(value), DatumGetArrayTypeP(counts));
+	return group;
+}
+
+/* Its text still says which columns it changes. */
+static void
+keep_unplannable(HoneRun *run, int64 queryid, Oid userid, const char *query,
+				 HeapTuple tuple, TupleDesc desc)
+{
+	HoneStatement *st = palloc0(sizeof(HoneStatement));
+	bool		isnull;
+	Datum		value;
+
+	st->group = palloc0(sizeof(HoneQueryGroup));
+	st->group->queryid = queryid;
+	st->group->userid = userid;
+	st->userid = userid;
+	st->text = query;
+	value = COLUMN(5);
+	if (!isnull)
+		set_types(st, DatumGetArrayTypePCopy(value));
+	value = COLUMN(6);
+	if (!isnull)
+		st->search_path = TextDatumGetCString(value);
+	value = COLUMN(10);
+	if (!isnull)
+		set_settings(st, DatumGetArrayTypePCopy(value));
+	run->unplannable = lappend(run->unplannable, st);
+}
 
 /*
  * A sample that can be planned again becomes a statement. They come first, so a
@@ -170,24 +277,22 @@ load_row(HoneRun *run, LoadState *state, HeapTuple tuple, TupleDesc desc)
 	if (!DatumGetBool(COLUMN(9)))
 	{
 		if (is_first)
+		{
 			hone_advise_skip(run, queryid, userid,
 							 "none of its samples can be planned again: parameter values "
 							 "were not kept, or a table is temporary");
+			keep_unplannable(run, queryid, userid, query, tuple, desc);
+		}
 		return;
 	}
 	if (group == NULL || group->queryid != queryid || group->userid != userid)
 	{
-		double		calls;
-		double		total_ms;
-
 		if (list_length(run->groups) >= MAX_QUERIES)
+		{
+			state->left_out += is_first;
 			return;
-		value = COLUMN(7);
-		calls = isnull ? 1 : Max(1, DatumGetFloat8(value));
-		value = COLUMN(8);
-		total_ms = isnull ? 0 : DatumGetFloat8(value);
-		group = add_group(run, queryid, userid, query, calls);
-		group->mean_ms = total_ms / calls;
+		}
+		group = load_group(run, queryid, userid, query, tuple, desc);
 	}
 	if (group->nsamples >= MAX_SAMPLES)
 		return;
@@ -204,6 +309,50 @@ load_row(HoneRun *run, LoadState *state, HeapTuple tuple, TupleDesc desc)
 	value = COLUMN(10);
 	if (!isnull)
 		set_settings(st, DatumGetArrayTypePCopy(value));
+	value = COLUMN(11);
+	st->duration_ms = isnull ? 0 : DatumGetFloat8(value);
+}
+
+/*
+ * The server plans a prepared statement without its values when that is not
+ * dearer on average. Executions with such plans are one more statement, without
+ * values: in a group with generic plans, behind its samples.
+ */
+static void
+add_generic(HoneRun *run)
+{
+	int			n = run->nstatements;
+	HoneStatement **samples = run->statements;
+
+	run->statements = NULL;
+	run->nstatements = 0;
+	for (int i = 0; i < n; i++)
+	{
+		HoneStatement *st = samples[i];
+		HoneQueryGroup *group = st->group;
+		bool		is_last = i + 1 == n || samples[i + 1]->group != group;
+
+		append_statement(run, st);
+		if (!is_last || group->generic_share < MIN_GENERIC)
+		{
+			if (is_last)
+				group->generic_share = 0;
+			continue;
+		}
+		if (st->nvalues == 0)
+		{
+			group->generic_share = 0;
+			continue;
+		}
+		st = add_statement(run, group, st->text, 1);
+		*st = *samples[i];
+		st->id = run->nstatements - 1;
+		st->generic = true;
+		st->duration_ms = group->mean_ms;
+		st->has_values = false;
+		st->nvalues = 0;
+		st->values = NULL;
+	}
 }
 
 /* Settings as name, value, name, value; none is NULL. */
@@ -211,24 +360,60 @@ load_row(HoneRun *run, LoadState *state, HeapTuple tuple, TupleDesc desc)
 	"(SELECT pg_catalog.array_agg(ARRAY[e.key, e.value])" \
 	" FROM pg_catalog.jsonb_each_text(s.settings) e)"
 
+/* What was measured of each query, from rows of q. */
+#define MEASURED_SQL(rows, histogram, generic) \
+	"WITH summed AS (" \
+	" SELECT q.queryid, q.userid, pg_catalog.sum(q.calls)::float8 AS calls," \
+	"  pg_catalog.sum(q.total_exec_ms) AS total_ms," \
+	"  pg_catalog.sum(q.rows)::float8 / nullif(pg_catalog.sum(q.calls), 0) AS mean_rows," \
+	"  " generic "::float8 AS generic_share, hone.histogram_sum(" histogram ") AS histogram" \
+	" FROM " rows " q GROUP BY q.queryid, q.userid)," \
+	" measured AS MATERIALIZED (" \
+	" SELECT m.*, ARRAY(SELECT b.le_ms FROM hone.histogram_buckets(m.histogram) b ORDER BY b.le_ms) AS upto," \
+	"  ARRAY(SELECT b.count FROM hone.histogram_buckets(m.histogram) b ORDER BY b.le_ms) AS counts" \
+	" FROM summed m)"
+
+/*
+ * After a restart samples are there before their query has been measured again:
+ * they stand for themselves.
+ */
+#define SAMPLES_SQL(samples) \
+	" SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path," \
+	"  s.calls, s.total_ms, s.replannable, " SETTINGS_SQL ", s.duration_ms," \
+	"  s.mean_rows, s.generic_share, s.upto, s.counts" \
+	" FROM (SELECT k.*, coalesce(m.calls, pg_catalog.count(*) OVER one) AS calls," \
+	"  coalesce(m.total_ms, pg_catalog.sum(k.duration_ms) OVER one) AS total_ms," \
+	"  m.mean_rows, m.generic_share, m.upto, m.counts" \
+	"  FROM " samples " k" \
+	"  LEFT JOIN measured m ON m.queryid = k.queryid AND m.userid = k.userid" \
+	"  WINDOW one AS (PARTITION BY k.queryid, k.userid)) s" \
+	" ORDER BY s.total_ms DESC NULLS LAST, s.queryid, s.userid, s.replannable DESC," \
+	"  s.duration_ms DESC"
+
 /* In memory and stored. */
 static const char captured_sql[] =
-	"SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path,"
-	" w.calls::float8, w.weight::float8, s.replannable, " SETTINGS_SQL
-	" FROM hone.workload_samples s"
-	" JOIN hone.workload w ON w.queryid = s.queryid AND w.userid = s.userid"
-	" ORDER BY w.weight DESC, s.queryid, s.userid, s.replannable DESC, s.duration_ms DESC";
+	MEASURED_SQL("(SELECT * FROM hone.query_stats_memory(true) k"
+				 " WHERE k.dbid = (SELECT d.oid FROM pg_catalog.pg_database d"
+				 "  WHERE d.datname = pg_catalog.current_database()))",
+				 "hone.histogram_pack(q.buckets, q.counts)",
+				 "pg_catalog.sum(q.generic_plans)"
+				 " / nullif(pg_catalog.sum(q.generic_plans + q.custom_plans), 0)")
+	SAMPLES_SQL("hone.workload_samples");
 
 /* The views above ask shared memory; without preloading there is what was stored. */
 static const char stored_sql[] =
-	"SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path,"
-	" h.calls, h.total_ms, s.replannable, " SETTINGS_SQL
-	" FROM hone.sample_store s"
-	" LEFT JOIN (SELECT q.queryid, q.userid, pg_catalog.sum(q.calls)::float8 AS calls,"
-	"  pg_catalog.sum(q.total_exec_ms) AS total_ms FROM hone.query_history_store q"
-	"  GROUP BY q.queryid, q.userid) h ON h.queryid = s.queryid AND h.userid = s.userid"
-	" ORDER BY h.total_ms DESC NULLS LAST, s.queryid, s.userid, s.replannable DESC,"
-	" s.duration_ms DESC";
+	MEASURED_SQL("hone.query_history_store", "q.histogram",
+				 "pg_catalog.sum(q.generic_plans) / nullif(pg_catalog.sum(q.calls), 0)")
+	SAMPLES_SQL("hone.sample_store");
+
+static void
+note_left_out(HoneRun *run, int queries)
+{
+	if (queries > 0)
+		append_skipped(run, "null", "null",
+					   psprintf("%d queries that took less time than these %d were left out",
+								queries, MAX_QUERIES));
+}
 
 /* Everything captured in this database that the caller may see. */
 void
@@ -237,7 +422,8 @@ hone_advise_load_workload(HoneRun *run)
 	HoneScope	scope;
 	SPITupleTable *rows;
 	uint64		nrows;
-	LoadState	state = {0, InvalidOid};
+	MemoryContext old;
+	LoadState	state = {0, InvalidOid, 0};
 
 	hone_enter_owner(&scope);
 	SPI_connect();
@@ -249,14 +435,21 @@ hone_advise_load_workload(HoneRun *run)
 
 	for (uint64 i = 0; i < nrows; i++)
 	{
-		MemoryContext old = MemoryContextSwitchTo(run->memory);
-
+		old = MemoryContextSwitchTo(run->memory);
 		CHECK_FOR_INTERRUPTS();
 		load_row(run, &state, rows->vals[i], rows->tupdesc);
 		MemoryContextSwitchTo(old);
 	}
+	run->captured = true;
+	hone_enter_owner(&scope);
+	hone_advise_load_measured(run);
+	hone_leave(&scope);
 	SPI_finish();
-	split_calls(run);
+	old = MemoryContextSwitchTo(run->memory);
+	add_generic(run);
+	hone_advise_weigh_samples(run);
+	note_left_out(run, state.left_out);
+	MemoryContextSwitchTo(old);
 }
 
 static double

@@ -182,7 +182,7 @@ make_plan(HoneRun *run, const HoneLearned *learned, List **tables)
 	plan->leaves = palloc0(plan->nleaves * sizeof(HonePlanLeaf));
 	foreach(lc, learned->leaves)
 	{
-		HoneLeaf   *leaf = lfirst(lc);
+		HonePlanPart   *leaf = lfirst(lc);
 		HonePlanLeaf *to = &plan->leaves[foreach_current_index(lc)];
 
 		to->key = learned->rels[leaf->rel];
@@ -217,18 +217,30 @@ make_whole_plan(double cost, Bitmapset *used)
 static bool
 same_plan(const HonePlan *a, const HonePlan *b)
 {
-	if (a->nleaves != b->nleaves || fabs(a->rest - b->rest) > 1e-6 * fabs(a->rest) ||
+	if (a->nleaves != b->nleaves || a->own != b->own ||
+		fabs(a->rest - b->rest) > 1e-6 * fabs(a->rest) ||
 		!bms_equal(a->fixed, b->fixed))
 		return false;
 	for (int i = 0; i < a->nleaves; i++)
 	{
-		if (a->leaves[i].table != b->leaves[i].table ||
+		if (a->leaves[i].key != b->leaves[i].key ||
 			a->leaves[i].per_startup != b->leaves[i].per_startup ||
 			a->leaves[i].per_run != b->leaves[i].per_run ||
 			!same_requirement(&a->leaves[i].needs, &b->leaves[i].needs))
 			return false;
 	}
 	return true;
+}
+
+/* The same plan was seen with other candidates in sight: it takes their readings too. */
+static void
+merge_readings(HonePlan *plan, const HonePlan *other)
+{
+	ListCell   *lc;
+
+	for (int i = 0; i < plan->nleaves && plan->own; i++)
+		foreach(lc, ((Table *) other->leaves[i].table)->readings)
+			add_reading(plan->leaves[i].table, lfirst(lc));
 }
 
 /* Keep what a planner call taught; learned may be NULL. In the run's memory. */
@@ -263,7 +275,9 @@ hone_advise_pool_add(HoneRun *run, HoneStatement *st, const HoneLearned *learned
 	foreach(lc, st->plans)
 		if (same_plan(lfirst(lc), plan))
 			break;
-	if (lc == NULL && list_length(st->plans) < MAX_PLANS)
+	if (lc != NULL)
+		merge_readings(lfirst(lc), plan);
+	else if (list_length(st->plans) < MAX_PLANS)
 		st->plans = lappend(st->plans, plan);
 	MemoryContextSwitchTo(old);
 }
@@ -286,6 +300,32 @@ items_equal(const HoneReading *a, const HoneReading *b)
 		memcmp(a->items, b->items, a->nitems * sizeof(int)) == 0;
 }
 
+/*
+ * Of the readings that workers share, the planner keeps the cheapest of an order,
+ * whatever the number of workers, and does not look at what that would be worth
+ * further up (add_partial_path). So one that costs more than what is always there
+ * with other workers cannot be had.
+ */
+static bool
+is_never_kept(const Table *table, const HoneReading *reading)
+{
+	ListCell   *lc;
+
+	if (reading->delivers.workers == 0)
+		return false;
+	foreach(lc, table->readings)
+	{
+		HoneReading *other = lfirst(lc);
+
+		if (other->nitems == 0 && other->delivers.workers > 0 &&
+			other->delivers.workers != reading->delivers.workers &&
+			other->delivers.norder >= reading->delivers.norder &&
+			other->total <= reading->total)
+			return true;
+	}
+	return false;
+}
+
 /* Cheapest first; nothing after the first that is always possible. */
 static void
 sort_options(HonePlanLeaf *leaf, bool with_expressions)
@@ -302,7 +342,8 @@ sort_options(HonePlanLeaf *leaf, bool with_expressions)
 		HoneReading *reading = lfirst(lc);
 
 		if (!hone_requirement_met(&leaf->needs, &reading->delivers) ||
-			(reading->expression ? !with_expressions : leaf->by_expression))
+			(reading->expression ? !with_expressions : leaf->by_expression) ||
+			is_never_kept(table, reading))
 			continue;
 		leaf->options[n].reading = reading;
 		leaf->options[n++].value = leaf->per_startup * reading->startup +

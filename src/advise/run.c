@@ -51,24 +51,47 @@ compare_doubles(const void *a, const void *b)
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
+/* What one execution of a query costs on average, over its samples. */
+static double
+mean_cost(HoneRun *run, const HoneQueryGroup *group)
+{
+	double		calls = 0;
+	double		cost = 0;
+
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		const HoneStatement *st = run->statements[i];
+
+		if (st->group != group || st->failure)
+			continue;
+		calls += st->calls;
+		cost += st->calls * st->base_cost;
+	}
+	return calls > 0 ? cost / calls : 0;
+}
+
 /*
  * Weight: executions, corrected by how much more or less time the query takes
  * for its estimated cost than the median query does; within limits, because
- * either figure can be far off.
+ * either figure can be far off. The same for all samples of a query, so that the
+ * slow ones count by their cost and once.
  */
 static void
 set_weights(HoneRun *run)
 {
-	double	   *ratios = palloc(sizeof(double) * (run->nstatements + 1));
+	double	   *ratios = palloc(sizeof(double) * (list_length(run->groups) + 1));
 	int			n = 0;
 	double		median = 0;
+	ListCell   *lc;
 
-	for (int i = 0; i < run->nstatements; i++)
+	foreach(lc, run->groups)
 	{
-		HoneStatement *st = run->statements[i];
+		HoneQueryGroup *group = lfirst(lc);
+		double		cost = mean_cost(run, group);
 
-		if (!st->failure && st->group->mean_ms > 0 && st->base_cost > 0)
-			ratios[n++] = st->group->mean_ms / st->base_cost;
+		group->ms_per_cost = group->mean_ms > 0 && cost > 0 ? group->mean_ms / cost : 0;
+		if (group->ms_per_cost > 0)
+			ratios[n++] = group->ms_per_cost;
 	}
 	if (n > 0)
 	{
@@ -82,9 +105,8 @@ set_weights(HoneRun *run)
 
 		if (st->failure)
 			continue;
-		if (median > 0 && st->group->mean_ms > 0 && st->base_cost > 0)
-			correction = Max(1 / MAX_RATIO,
-							 Min(MAX_RATIO, st->group->mean_ms / st->base_cost / median));
+		if (median > 0 && st->group->ms_per_cost > 0)
+			correction = Max(1 / MAX_RATIO, Min(MAX_RATIO, st->group->ms_per_cost / median));
 		st->weight = st->calls * correction;
 		run->cost_before += st->weight * st->base_cost;
 	}

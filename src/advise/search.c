@@ -319,6 +319,8 @@ blame(HoneRun *run, HoneStatement *st, double *worst_ratio, Verdict *verdict)
 		if (verdict->culprit < 0 || run->candidates[i]->best_gain <
 			run->candidates[verdict->culprit]->best_gain)
 			verdict->culprit = i;
+	run->candidates[verdict->culprit]->hurts = st;
+	run->candidates[verdict->culprit]->hurts_ratio = ratio;
 }
 
 /* Ask the planner about every touched statement under the whole set. */
@@ -543,6 +545,7 @@ solve_and_learn(HoneRun *run, Selection *sel)
 		Verdict		verdict;
 
 		make_selection(run, sel);
+		sel->problem.banned = hone_solve_reduce(&sel->problem);
 		hone_solve(&sel->problem, as_items(sel, best), SOLVE_MS, &solution);
 		run->priced += solution.evaluations;
 		run->lower_bound = solution.bound;
@@ -587,5 +590,7 @@ hone_advise_search(HoneRun *run)
 	make_selection(run, &sel);
 	best = settle(run, &sel, best);
 	run->chosen = confirm(run, best, &objective);
+	run->objective = objective;
+	run->lower_bound = Min(run->lower_bound, objective);
 	MemoryContextSwitchTo(old);
 }

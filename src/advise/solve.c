@@ -96,6 +96,7 @@ hone_solve_cost(const HoneProblem *p, const bool *in)
 	return cost;
 }
 
+/* Two fifths of the time are for the search, the rest for the proof. */
 static bool
 is_late(HoneSolver *s)
 {
@@ -104,7 +105,7 @@ is_late(HoneSolver *s)
 	CHECK_FOR_INTERRUPTS();
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, s->started);
-	return INSTR_TIME_GET_MILLISEC(now) >= s->time_limit_ms;
+	return INSTR_TIME_GET_MILLISEC(now) >= s->search_until_ms;
 }
 
 /* Tasks whose cost may change with any of the items; each once. */
@@ -535,7 +536,7 @@ make_moves(HoneSolver *s)
 
 	s->moves = palloc(MAX_MOVES * sizeof(HoneMove));
 	for (int i = 0; i < p->nitems; i++)
-		if (s->first_task[i + 1] > s->first_task[i])
+		if (s->first_task[i + 1] > s->first_task[i] && !s->banned[i])
 			add_move(s, &i, 1);
 	for (int t = 0; t < p->ntasks; t++)
 		for (int w = 0; w < p->tasks[t].nways; w++)
@@ -597,6 +598,7 @@ begin(HoneSolver *s, const HoneProblem *p, double time_limit_ms)
 	memset(s, 0, sizeof(*s));
 	s->p = p;
 	s->time_limit_ms = time_limit_ms;
+	s->search_until_ms = time_limit_ms * 0.4;
 	INSTR_TIME_SET_CURRENT(s->started);
 	s->in = palloc0(p->nitems + 1);
 	s->best = palloc0(p->nitems + 1);
@@ -633,6 +635,7 @@ hone_solve(const HoneProblem *problem, const bool *start, double time_limit_ms,
 		(void) hone_solver_keep(&s);
 	}
 	hone_solver_improve(&s);
+	s.search_until_ms = time_limit_ms;
 	hone_solver_bound(&s);
 
 	solution->in = s.best;

@@ -75,6 +75,12 @@ typedef struct HoneSolution
 extern void hone_solve(const HoneProblem *problem, const bool *start,
 					   double time_limit_ms, HoneSolution *solution);
 
+/*
+ * Take out items that others replace everywhere; the optimum stays. Returns
+ * which; choices that need them are gone from the problem.
+ */
+extern bool *hone_solve_reduce(HoneProblem *problem);
+
 /* The objective of a set. */
 extern double hone_solve_cost(const HoneProblem *problem, const bool *in);
 

@@ -24,6 +24,7 @@ typedef struct HoneSolver
 	const HoneProblem *p;
 	instr_time	started;
 	double		time_limit_ms;
+	double		search_until_ms;
 
 	/* the set under work */
 	bool	   *in;

@@ -18,12 +18,15 @@
 #include "postgres.h"
 
 #include "access/sysattr.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
 #include "commands/explain.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -365,9 +368,33 @@ hone_advise_plan_summary(PlannedStmt *plan)
 	return buf.data;
 }
 
-/* Attributes an UPDATE's target list changes. */
+/* And the stored generated columns that are made of them. */
 static Bitmapset *
-changed_columns(Query *query, List *targetlist)
+add_generated(Oid relid, Bitmapset *changed)
+{
+	Relation	relation = table_open(relid, NoLock);
+	TupleDesc	desc = RelationGetDescr(relation);
+	Bitmapset  *result = changed;
+
+	for (int i = 0; desc->constr && desc->constr->has_generated_stored && i < desc->natts; i++)
+	{
+		Bitmapset  *attnos = NULL;
+		int			col = -1;
+
+		if (TupleDescAttr(desc, i)->attgenerated != ATTRIBUTE_GENERATED_STORED)
+			continue;
+		pull_varattnos(build_column_default(relation, i + 1), 1, &attnos);
+		while ((col = bms_next_member(attnos, col)) >= 0)
+			if (bms_is_member(col + FirstLowInvalidHeapAttributeNumber, changed))
+				result = bms_add_member(bms_copy(result), i + 1);
+	}
+	table_close(relation, NoLock);
+	return result;
+}
+
+/* Attributes an UPDATE's target list changes. */
+Bitmapset *
+hone_advise_changed_columns(Query *query, List *targetlist)
 {
 	Bitmapset  *changed = NULL;
 	ListCell   *lc;
@@ -384,7 +411,84 @@ changed_columns(Query *query, List *targetlist)
 			continue;			/* set to itself */
 		changed = bms_add_member(changed, tle->resno);
 	}
-	return changed;
+	return add_generated(rt_fetch(query->resultRelation, query->rtable)->relid, changed);
+}
+
+static void
+add_write(HoneStatement *st, Oid relid, CmdType command, double rows, double share,
+		  Bitmapset *changed)
+{
+	HoneWrite  *write = palloc0(sizeof(HoneWrite));
+
+	write->relid = relid;
+	write->command = command;
+	write->rows = rows;
+	write->share = share;
+	write->known = true;
+	write->changed = changed;
+	st->writes = lappend(st->writes, write);
+}
+
+/* Rows that a plan expects to write to a table. */
+static double
+planned_rows(PlannedStmt *pstmt, Oid relid, CmdType command)
+{
+	List	   *plans = list_concat(list_make1(pstmt->planTree), pstmt->subplans);
+	ListCell   *lc;
+
+	foreach(lc, plans)
+	{
+		ModifyTable *node = lfirst(lc);
+
+		if (node && IsA(node, ModifyTable) && node->operation == command &&
+			rt_fetch(node->nominalRelation, pstmt->rtable)->relid == relid &&
+			outerPlan(node))
+			return Max(1, outerPlan(node)->plan_rows);
+	}
+	return 1;
+}
+
+/*
+ * What one query writes: counted says whether its rows are those that the
+ * statement reports. How rows divide over the actions of a MERGE, or over INSERT
+ * and ON CONFLICT DO UPDATE, nobody says: evenly.
+ */
+static void
+read_query_writes(HoneStatement *st, Query *query, PlannedStmt *plan, bool counted)
+{
+	Oid			relid;
+	double		rows;
+	double		share;
+	int			kinds = 0;
+	ListCell   *lc;
+
+	if (query->commandType == CMD_SELECT || query->resultRelation == 0)
+		return;
+	relid = rt_fetch(query->resultRelation, query->rtable)->relid;
+	rows = planned_rows(plan, relid, query->commandType);
+	if (query->commandType == CMD_MERGE)
+	{
+		foreach(lc, query->mergeActionList)
+			kinds += lfirst_node(MergeAction, lc)->commandType != CMD_NOTHING;
+		share = 1.0 / Max(kinds, 1);
+		foreach(lc, query->mergeActionList)
+		{
+			MergeAction *action = lfirst_node(MergeAction, lc);
+
+			if (action->commandType != CMD_NOTHING)
+				add_write(st, relid, action->commandType, rows * share, counted ? share : 0,
+						  action->commandType == CMD_UPDATE ?
+						  hone_advise_changed_columns(query, action->targetList) : NULL);
+		}
+		return;
+	}
+	share = query->onConflict && query->onConflict->action == ONCONFLICT_UPDATE ? 0.5 : 1;
+	add_write(st, relid, query->commandType, rows * share, counted ? share : 0,
+			  query->commandType == CMD_UPDATE ?
+			  hone_advise_changed_columns(query, query->targetList) : NULL);
+	if (share < 1)
+		add_write(st, relid, CMD_UPDATE, rows * share, counted ? share : 0,
+				  hone_advise_changed_columns(query, query->onConflict->onConflictSet));
 }
 
 static void
@@ -392,25 +496,26 @@ read_write(HoneStatement *st, Query *query, PlannedStmt *plan)
 {
 	ListCell   *lc;
 
+	foreach(lc, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (IsA(cte->ctequery, Query))
+			read_query_writes(st, castNode(Query, cte->ctequery), plan, false);
+	}
+	read_query_writes(st, query, plan, query->canSetTag);
 	if (query->commandType == CMD_SELECT || query->resultRelation == 0)
 		return;
 	st->command = query->commandType;
 	st->target = rt_fetch(query->resultRelation, query->rtable)->relid;
-	if (query->commandType == CMD_UPDATE)
-		st->changed = changed_columns(query, query->targetList);
-	if (query->onConflict && query->onConflict->action == ONCONFLICT_UPDATE)
-		st->changed = changed_columns(query, query->onConflict->onConflictSet);
-	foreach(lc, query->mergeActionList)
+	st->rows_written = planned_rows(plan, st->target, st->command);
+	foreach(lc, st->writes)
 	{
-		MergeAction *action = lfirst_node(MergeAction, lc);
+		HoneWrite  *write = lfirst(lc);
 
-		if (action->commandType == CMD_UPDATE)
-			st->changed = bms_add_members(st->changed,
-										  changed_columns(query, action->targetList));
+		if (write->relid == st->target)
+			st->changed = bms_add_members(st->changed, write->changed);
 	}
-	st->rows_written = 1;
-	if (IsA(plan->planTree, ModifyTable) && outerPlan(plan->planTree))
-		st->rows_written = Max(1, outerPlan(plan->planTree)->plan_rows);
 }
 
 static void
@@ -521,8 +626,8 @@ read_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
 	hone_advise_name_uses(st->rels);
 	foreach(lc, st->rels)
 		hone_advise_read_existing(run, ((HoneRelUse *) lfirst(lc))->relid);
-	if (OidIsValid(st->target))
-		hone_advise_read_existing(run, st->target);
+	foreach(lc, st->writes)
+		hone_advise_read_existing(run, ((HoneWrite *) lfirst(lc))->relid);
 	hone_leave(&scope);
 	MemoryContextSwitchTo(old);
 }

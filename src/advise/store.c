@@ -553,8 +553,7 @@ prepare(HoneRun *run, const char **names)
 	{
 		HoneDrop   *drop = lfirst(lc);
 
-		rows = lappend(rows, row_of_drop(run, drop, drop->new_cover ?
-										 names[drop->new_cover->id] : drop->old_cover->name));
+		rows = lappend(rows, row_of_drop(run, drop, hone_advise_cover_name(drop, names)));
 	}
 	return rows;
 }

@@ -15,6 +15,7 @@
 
 #include <math.h>
 
+#include "access/amapi.h"
 #include "access/attmap.h"
 #include "access/stratnum.h"
 #include "catalog/pg_namespace.h"
@@ -475,6 +476,23 @@ hone_estimate_array_length(PlannerInfo *root, Node *array)
 #else
 	(void) root;
 	return estimate_array_length(array);
+#endif
+}
+
+/*
+ * Does an index of this access method keep updates of its columns from being
+ * HOT? From 16 on, one that only summarises blocks (BRIN) does not.
+ */
+static inline bool
+hone_am_blocks_hot(Oid amoid)
+{
+#if PG_VERSION_NUM >= 160000
+	const IndexAmRoutine *am = GetIndexAmRoutineByAmId(amoid, true);
+
+	return am == NULL || !am->amsummarizing;
+#else
+	(void) amoid;
+	return true;
 #endif
 }
 

@@ -446,16 +446,17 @@ take_storage(HoneIndex *index, const IndexStmt *stmt)
 	details->deduplicate = true;
 	details->pages_per_range = BRIN_DEFAULT_PAGES_PER_RANGE;
 	details->options = options;
+	/* checked above; as a definition is printed, a number stands in quotes */
 	foreach(lc, stmt->options)
 	{
 		DefElem    *option = lfirst_node(DefElem, lc);
 
 		if (strcmp(option->defname, "fillfactor") == 0)
-			details->fillfactor = (int) defGetInt64(option);
+			details->fillfactor = pg_strtoint32(defGetString(option));
 		else if (strcmp(option->defname, "deduplicate_items") == 0)
 			details->deduplicate = defGetBoolean(option);
 		else if (strcmp(option->defname, "pages_per_range") == 0)
-			details->pages_per_range = (int) defGetInt64(option);
+			details->pages_per_range = pg_strtoint32(defGetString(option));
 	}
 
 	if (stmt->tableSpace)

@@ -375,7 +375,7 @@ finish(HoneLearning *state, PlannedStmt *plan)
 	learned->rest = learned->total;
 	foreach(lc, learned->leaves)
 	{
-		HoneLeaf   *leaf = lfirst(lc);
+		HonePlanPart   *leaf = lfirst(lc);
 
 		learned->rest -= leaf->per_startup * leaf->access->startup +
 			leaf->per_run * (leaf->access->total - leaf->access->startup);

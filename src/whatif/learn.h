@@ -41,7 +41,7 @@ typedef struct HoneAccess
 } HoneAccess;
 
 /* A table of the plan, which could be read in another way. */
-typedef struct HoneLeaf
+typedef struct HonePlanPart
 {
 	int			rel;
 	HoneRequirement needs;
@@ -49,7 +49,7 @@ typedef struct HoneLeaf
 	double		per_run;		/* startup cost, and with the rest of its cost */
 	double		fraction;		/* of its rows the plan expects to read */
 	HoneAccess *access;			/* the one in the plan */
-} HoneLeaf;
+} HonePlanPart;
 
 typedef struct HoneLearned
 {
@@ -60,7 +60,7 @@ typedef struct HoneLearned
 
 	Cost		total;			/* of the plan */
 	Cost		rest;			/* of it, what depends on no leaf */
-	List	   *leaves;			/* of HoneLeaf * */
+	List	   *leaves;			/* of HonePlanPart * */
 	List	   *fixed_imagined; /* used by parts that are not taken apart */
 	List	   *fixed_real;
 	bool		whole;			/* no part of it can change unseen */

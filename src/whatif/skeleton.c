@@ -12,8 +12,7 @@
  *
  * The rules for joins are not written down again here: the core's own cost
  * functions are called for the same join with one input dearer by a little, and
- * the difference is the factor. When they do not give the cost the planner has
- * found, a join is left as it is, with all below it.
+ * the difference is the factor. When they give a cost far from the planner's, a join is left as it is, with all below it.
  *
  * Parts that are not taken apart keep the indexes they use: the plan then counts
  * only for configurations that have those.
@@ -78,7 +77,7 @@ add_leaf(HoneLearning *state, PlannerInfo *root, Path *path, Weight weight, int 
 {
 	RelOptInfo *rel = path->parent;
 	MemoryContext old;
-	HoneLeaf   *leaf;
+	HonePlanPart   *leaf;
 
 	if (rel->rtekind != RTE_RELATION || (weight.startup == 0 && weight.run == 0) ||
 		IsA(path, TidPath) || IsA(path, TidRangePath) || path->pathtype == T_SampleScan)
@@ -87,7 +86,7 @@ add_leaf(HoneLearning *state, PlannerInfo *root, Path *path, Weight weight, int 
 		return;
 	}
 	old = MemoryContextSwitchTo(state->memory);
-	leaf = palloc0(sizeof(HoneLeaf));
+	leaf = palloc0(sizeof(HonePlanPart));
 	leaf->rel = hone_learn_rel(state, root, rel);
 	hone_learn_requirement(&leaf->needs, path, Min(norder, list_length(path->pathkeys)));
 	leaf->per_startup = weight.startup;
@@ -97,6 +96,45 @@ add_leaf(HoneLearning *state, PlannerInfo *root, Path *path, Weight weight, int 
 	state->learned->accesses = lappend(state->learned->accesses, leaf->access);
 	state->learned->leaves = lappend(state->learned->leaves, leaf);
 	MemoryContextSwitchTo(old);
+}
+
+/* Conditions that a path took over because these relations drive it. */
+static List *
+driven_conditions(const Path *path, Relids drivers, List *conditions)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (path->param_info)
+		foreach(lc, path->param_info->ppi_clauses)
+			if (bms_overlap(lfirst_node(RestrictInfo, lc)->clause_relids, drivers))
+				conditions = list_append_unique_ptr(conditions, lfirst(lc));
+	switch (nodeTag(path))
+	{
+		case T_NestPath:
+		case T_MergePath:
+		case T_HashPath:
+			conditions = driven_conditions(((const JoinPath *) path)->outerjoinpath, drivers,
+										   conditions);
+			return driven_conditions(((const JoinPath *) path)->innerjoinpath, drivers,
+									 conditions);
+		case T_MaterialPath:
+			return driven_conditions(((const MaterialPath *) path)->subpath, drivers,
+									 conditions);
+		case T_MemoizePath:
+			return driven_conditions(((const MemoizePath *) path)->subpath, drivers,
+									 conditions);
+		default:
+			return conditions;
+	}
+}
+
+/* All conditions of a nested loop: its own, and those its inner side took over. */
+static List *
+all_conditions(const JoinPath *join)
+{
+	return driven_conditions(join->innerjoinpath, join->outerjoinpath->parent->relids,
+							 list_copy(join->joinrestrictinfo));
 }
 
 /* The cost of a join as the core computes it for its inputs as they are now. */
@@ -133,7 +171,7 @@ cost_nestloop(PlannerInfo *root, const NestPath *join, Path *result)
 		}
 		compute_semi_anti_join_factors(root, j->path.parent, j->outerjoinpath->parent,
 									   j->innerjoinpath->parent, j->jointype, extra.sjinfo,
-									   j->joinrestrictinfo, &extra.semifactors);
+									   all_conditions(j), &extra.semifactors);
 	}
 	initial_cost_nestloop(root, &workspace, j->jointype, j->outerjoinpath,
 						  j->innerjoinpath, &extra);
@@ -167,10 +205,14 @@ cost_join(PlannerInfo *root, const JoinPath *join, Path *result)
 		(void) cost_mergejoin(root, (const MergePath *) join, result);
 }
 
+/*
+ * Close enough for its changes to be those of the planner's: some of what the
+ * planner knew of the join (how many rows have a match) is derived anew.
+ */
 static bool
-same_cost(Cost a, Cost b)
+about_same_cost(Cost a, Cost b)
 {
-	return fabs(a - b) <= 1e-6 * Max(fabs(a), fabs(b)) + 1e-9;
+	return fabs(a - b) <= 0.05 * Max(fabs(a), fabs(b));
 }
 
 /* Make a path dearer, and what lies under a cache for its rows. */
@@ -195,8 +237,8 @@ join_weight(PlannerInfo *root, const JoinPath *join, Path *input, Weight above, 
 	Cost		total = input->total_cost;
 
 	cost_join(root, join, &plain);
-	if (!same_cost(plain.total_cost, join->path.total_cost) ||
-		!same_cost(plain.startup_cost, join->path.startup_cost))
+	if (!about_same_cost(plain.total_cost, join->path.total_cost) ||
+		!about_same_cost(plain.startup_cost, join->path.startup_cost))
 		return false;
 	add_cost(input, little, 0);
 	cost_join(root, join, &dearer);

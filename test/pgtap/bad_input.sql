@@ -149,6 +149,13 @@ SELECT * FROM hone.advise('DECLARE c CURSOR FOR SELECT * FROM bad_t WHERE n=1')|
 SELECT * FROM hone.advise('SELECT * INTO zz FROM bad_t')|0A000|statements that create a table cannot be planned
 SELECT * FROM hone.advise('SELECT * FROM pg_class WHERE relpages = 4')|\N|0
 SELECT * FROM hone.advise('SELECT * FROM bad_t WHERE id=$1', ARRAY[['1']])|2202E|argument "parameters" must be a one-dimensional array
+SELECT * FROM hone.index_costs('{}')|22023|argument "statements" must not be empty
+SELECT * FROM hone.index_costs(ARRAY[NULL]::text[])|22004|argument "statements" must not contain nulls
+SELECT * FROM hone.index_costs(NULL, '{1}')|22023|argument "weights" needs "statements"
+SELECT * FROM hone.index_costs(ARRAY['SELECT 1'], '{1,2}')|22023|argument "weights" must have as many elements as "statements"
+SELECT * FROM hone.index_costs(ARRAY['SELECT 1'], '{-1}')|22023|argument "weights" must contain finite numbers of zero or more
+SELECT * FROM hone.index_costs(ARRAY['SELECT * FROM nowhere'])|42P01|relation "nowhere" does not exist
+SELECT * FROM hone.index_costs(ARRAY['VACUUM'])|0A000|utility statements have no plan
 SELECT hone.dismiss(NULL, 'x')|22004|argument "id" must not be null
 SELECT hone.dismiss(-1, 'x')|42704|recommendation -1 does not exist
 SELECT hone.dismiss(999999, 'x')|42704|recommendation 999999 does not exist

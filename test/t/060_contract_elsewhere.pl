@@ -100,6 +100,10 @@ __DATA__
 55000|42501|25006|SELECT definition FROM hone.recommend()
 00000|42501|25006|SELECT definition FROM hone.recommend_for(ARRAY['SELECT * FROM t WHERE a=1'])
 00000|42501|00000|SELECT definition FROM hone.advise('SELECT * FROM t WHERE a=1')
+55000|42501|00000|SELECT * FROM hone.index_costs()
+00000|42501|00000|SELECT * FROM hone.index_costs(ARRAY['SELECT * FROM t WHERE a=1'])
+55000|42501|00000|SELECT * FROM hone.advisor_workload()
+00000|42501|00000|SELECT hone.collect_index_use()
 00000|42704|00000|SELECT hone.explain_recommendation(1)
 00000|00000|00000|SELECT * FROM hone.recommendations
 00000|00000|00000|SELECT * FROM hone.advisor_runs
