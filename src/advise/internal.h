@@ -171,6 +171,7 @@ typedef struct HoneStatement
 	List	   *relids;			/* tables, with partitions and their parents */
 	List	   *real;			/* existing indexes its plan uses */
 	const char *base_plan;		/* a short summary */
+	double		limit_rows;		/* of a LIMIT at the top; 0: none */
 
 	CmdType		command;
 	Oid			target;			/* of INSERT, UPDATE, DELETE, MERGE */
@@ -376,6 +377,7 @@ extern HonePrice *hone_advise_price(HoneRun *run, HoneStatement *st, Bitmapset *
 extern HonePrice *hone_advise_final_price(HoneRun *run, HoneStatement *st,
 										  Bitmapset *set, List *hide,
 										  const char **summary);
+extern bool hone_advise_reads_all(const HoneStatement *st);
 extern bool hone_advise_is_guess(HoneStatement *st, HoneCandidate *c);
 extern bool hone_advise_is_bounded(HoneStatement *st, HoneCandidate *c);
 

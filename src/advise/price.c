@@ -18,7 +18,9 @@
  * rows that pass a filter the index knows nothing of, rests on the assumption
  * that they are spread evenly. Such a plan counts between its own cost and
  * that of the plan without the index (their geometric mean), and at least
- * double: an index that serves the filter as well then wins. The other way
+ * double: an index that serves the filter as well then wins. Where the query was
+ * measured, and returns fewer rows than its LIMIT, such a plan never stops early
+ * and gains nothing. The other way
  * round, a scan that serves all filters and the order stops after LIMIT rows
  * however many match; the estimate, made for the average value, does not show
  * what that is worth for the frequent ones, so it gets a small bonus.
@@ -35,6 +37,8 @@
 #include "advise/pool.h"
 #include "advise/solve.h"
 #include "base/compat.h"
+
+#define FULL_LIMIT 0.9			/* of the rows a LIMIT allows, on average */
 
 typedef struct Question
 {
@@ -102,6 +106,17 @@ hone_advise_is_guess(HoneStatement *st, HoneCandidate *c)
 			return true;
 	}
 	return false;
+}
+
+/*
+ * Is it known, from what was measured, that the query returns fewer rows than
+ * its LIMIT allows? Then no scan in the wanted order stops early: it reads all.
+ */
+bool
+hone_advise_reads_all(const HoneStatement *st)
+{
+	return st->limit_rows > 0 && st->group->mean_rows >= 0 &&
+		st->group->mean_rows < FULL_LIMIT * st->limit_rows;
 }
 
 static bool
@@ -222,7 +237,8 @@ make_price(HoneRun *run, HoneStatement *st, Bitmapset *set, Bitmapset *used, dou
 	price->planner_cost = cost;
 	price->cost = cost;
 	if (st->base_cost > 0 && uses_any(run, st, used, hone_advise_is_guess))
-		price->cost = hone_distrust(cost, st->base_cost);
+		price->cost = hone_advise_reads_all(st) ? Max(cost, st->base_cost) :
+			hone_distrust(cost, st->base_cost);
 	else if (uses_any(run, st, used, hone_advise_is_bounded))
 		price->cost = HONE_BOUNDED_BONUS * cost;
 	MemoryContextSwitchTo(old);

@@ -181,7 +181,8 @@ take_statement(Selection *sel, HoneStatement *st, HoneTask *task)
 
 		if (take_plan(sel, st, lfirst(lc), groups, &ngroups, false, way, &guess))
 			way = &task->ways[++task->nways];
-		if (guess && take_plan(sel, st, lfirst(lc), groups, &ngroups, true, way, &guess))
+		if (guess && !hone_advise_reads_all(st) &&
+			take_plan(sel, st, lfirst(lc), groups, &ngroups, true, way, &guess))
 		{
 			way->guess = true;
 			task->nways++;

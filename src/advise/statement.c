@@ -22,6 +22,7 @@
 #include "access/xact.h"
 #include "catalog/partition.h"
 #include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
 #include "commands/explain.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
@@ -564,6 +565,25 @@ mark_literals(List *rels, List *generic)
 	}
 }
 
+/* How many rows a LIMIT at the top lets through, OFFSET included; 0: all. */
+static double
+limit_of(const PlannedStmt *plan)
+{
+	const Limit *limit = (const Limit *) plan->planTree;
+	const Const *count;
+	const Const *offset;
+
+	if (!IsA(limit, Limit) || limit->limitCount == NULL || !IsA(limit->limitCount, Const))
+		return 0;
+	count = (const Const *) limit->limitCount;
+	offset = (const Const *) limit->limitOffset;
+	if (count->constisnull || count->consttype != INT8OID ||
+		(offset && (!IsA(offset, Const) || offset->consttype != INT8OID)))
+		return 0;
+	return DatumGetInt64(count->constvalue) +
+		(offset && !offset->constisnull ? DatumGetInt64(offset->constvalue) : 0);
+}
+
 static double
 plan_and_read(HoneRun *run, HoneStatement *st, List *queries,
 			  ParamListInfo params, bool generic, List **rels)
@@ -588,6 +608,7 @@ plan_and_read(HoneRun *run, HoneStatement *st, List *queries,
 		st->real = list_concat_unique_oid(st->real, hone_whatif_used_real(plan));
 		if (st->base_plan == NULL)
 			st->base_plan = hone_advise_plan_summary(plan);
+		st->limit_rows = limit_of(plan);
 		read_write(st, query, plan);
 		if (st->group->queryid == 0)
 			st->group->queryid = (int64) query->queryId;
