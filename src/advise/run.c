@@ -123,10 +123,7 @@ propose_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused(
 
 	hone_advise_enter_plain(&scope);
 	foreach(lc, st->rels)
-	{
-		hone_advise_btree(run, st, lfirst(lc));
-		hone_advise_gin(run, st, lfirst(lc));
-	}
+		hone_advise_families(run, st, lfirst(lc));
 	hone_leave(&scope);
 }
 

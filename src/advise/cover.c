@@ -1,0 +1,181 @@
+/*
+ * cover.c
+ *	  INCLUDE: columns a statement needs of a table, so that it is read from the
+ *	  index alone.
+ *
+ * All that the statement reads and the keys have not; all or nothing, because
+ * one missing column sends the scan to the table for each row. Not when the
+ * index would be about as wide as the table (a second copy of it), nor when an
+ * entry could become too long for a btree page: an INSERT would then fail
+ * because of an index. How long a value can become is taken from its type's
+ * limit, or else from the longest value the statistics have seen, with much to
+ * spare.
+ */
+#include "postgres.h"
+
+#include "access/detoast.h"
+#include "access/htup_details.h"
+#include "access/sysattr.h"
+#include "catalog/pg_am.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_statistic.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "advise/internal.h"
+
+#define MAX_SHARE 0.75			/* of the table's width, with what each row costs */
+#define HEAP_OVERHEAD 28		/* of a row */
+#define INDEX_OVERHEAD 12		/* of an entry */
+#define MAX_ENTRY_BYTES 2600	/* a third of a page, and some room */
+#define SPARE 4					/* longer than the longest value seen */
+#define UNSEEN_SPARE 16			/* longer than the average, if no value is known */
+#define MIN_VISIBLE 0.1			/* of the pages; else the table is read anyway */
+
+/* The longest value in a column's statistics, or 0. */
+static int
+longest_seen(Oid relid, AttrNumber attno, bool inherited)
+{
+	static const int kinds[] = {STATISTIC_KIND_MCV, STATISTIC_KIND_HISTOGRAM};
+	HeapTuple	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid),
+										Int16GetDatum(attno), BoolGetDatum(inherited));
+	int			longest = 0;
+
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	for (int k = 0; k < (int) lengthof(kinds); k++)
+	{
+		AttStatsSlot slot;
+
+		if (!get_attstatsslot(&slot, tuple, kinds[k], InvalidOid, ATTSTATSSLOT_VALUES))
+			continue;
+		for (int i = 0; i < slot.nvalues; i++)
+			longest = Max(longest,
+						  (int) toast_raw_datum_size(slot.values[i]));
+		free_attstatsslot(&slot);
+	}
+	ReleaseSysCache(tuple);
+	return longest;
+}
+
+static int
+average_width(Oid relid, AttrNumber attno, Oid type, int32 typmod)
+{
+	int			width = get_attavgwidth(relid, attno);
+
+	return width > 0 ? width : get_typavgwidth(type, typmod);
+}
+
+static int
+greatest_width(Oid relid, AttrNumber attno, Oid type, int32 typmod, int average)
+{
+	int			longest = 0;
+
+	if (get_typlen(type) >= 0)
+		return get_typlen(type);
+	if ((type == VARCHAROID || type == BPCHAROID) && typmod > VARHDRSZ)
+		return (typmod - VARHDRSZ) * pg_database_encoding_max_length() + VARHDRSZ;
+	if (get_typlen(type) == -1)
+		longest = longest_seen(relid, attno,
+							   get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE);
+	return longest > 0 ? longest * SPARE : average * UNSEEN_SPARE;
+}
+
+/* Widths of some columns together. */
+typedef struct Widths
+{
+	int			average;
+	int			greatest;
+} Widths;
+
+static void
+add_width(Widths *sum, Oid relid, AttrNumber attno)
+{
+	Oid			type;
+	Oid			collation;
+	int32		typmod;
+	int			average;
+
+	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
+	average = average_width(relid, attno, type, typmod);
+	sum->average += average;
+	sum->greatest += greatest_width(relid, attno, type, typmod, average);
+}
+
+static int
+row_width(Oid relid)
+{
+	int			width = 0;
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	int			natts;
+
+	if (!HeapTupleIsValid(tuple))
+		return 0;
+	natts = ((Form_pg_class) GETSTRUCT(tuple))->relnatts;
+	ReleaseSysCache(tuple);
+	for (AttrNumber attno = 1; attno <= natts; attno++)
+	{
+		Oid			type = get_atttype(relid, attno);
+
+		if (OidIsValid(type))	/* not dropped */
+			width += average_width(relid, attno, type, -1);
+	}
+	return width;
+}
+
+/*
+ * Fill in what the relation needs and the keys have not; false when there is
+ * nothing, or when it should not be.
+ */
+bool
+hone_advise_include(HoneRelUse *rel, HoneCandidate *c)
+{
+	Widths		widths = {0, 0};
+	int			col = -1;
+
+	c->nincluded = 0;
+	for (int i = 0; i < c->nkeys; i++)
+		if (c->keys[i].attno > 0)
+			add_width(&widths, c->relid, c->keys[i].attno);
+	while ((col = bms_next_member(rel->read, col)) >= 0)
+	{
+		AttrNumber	attno = col + FirstLowInvalidHeapAttributeNumber;
+		bool		key = false;
+
+		if (attno <= 0)
+			return false;		/* the whole row, or a system column */
+		for (int i = 0; i < c->nkeys; i++)
+			key |= c->keys[i].attno == attno;
+		/* what the predicate says needs no looking up */
+		key |= c->predicate && bms_is_member(attno, c->predicate->columns) &&
+			!bms_is_member(col, rel->selected);
+		if (key)
+			continue;
+		if (c->nincluded == HONE_MAX_INCLUDED)
+			return false;
+		add_width(&widths, rel->relid, attno);
+		c->included[c->nincluded++] = attno;
+	}
+	return c->nincluded > 0 && widths.greatest <= MAX_ENTRY_BYTES &&
+		INDEX_OVERHEAD + widths.average <=
+		MAX_SHARE * (HEAP_OVERHEAD + row_width(rel->relid));
+}
+
+/* The candidate, covering. */
+void
+hone_advise_cover(HoneRun *run, HoneStatement *st, HoneRelUse *rel, HoneCandidate *base)
+{
+	HoneCandidate c = *base;
+
+	if (base->amoid != BTREE_AM_OID || base->relid != rel->relid ||
+		(rel->allvisfrac < MIN_VISIBLE &&
+		 get_rel_relkind(rel->relid) != RELKIND_PARTITIONED_TABLE))
+		return;
+	c.seeded = true;
+	c.index = NULL;
+	c.rejection = NULL;
+	if (hone_advise_include(rel, &c))
+		hone_advise_note(run, st, hone_advise_propose(run, &c));
+}
