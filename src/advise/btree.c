@@ -20,6 +20,7 @@
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/selfuncs.h"
 
 #include "advise/internal.h"
 
@@ -61,6 +62,9 @@ together(const HoneUse *a, const HoneUse *b)
 {
 	double		sum = a->selectivity + b->selectivity;
 
+	if (a->kind == HONE_USE_RANGE && b->kind == HONE_USE_RANGE &&
+		a->selectivity == DEFAULT_INEQ_SEL && b->selectivity == DEFAULT_INEQ_SEL)
+		return DEFAULT_RANGE_INEQ_SEL;	/* as the planner guesses */
 	if (a->kind == HONE_USE_RANGE && b->kind == HONE_USE_RANGE && sum > 1)
 		return Max(sum - 1, 1e-6);
 	return Min(a->selectivity, b->selectivity);
@@ -178,7 +182,10 @@ narrowed(Parts *p, const Keys *keys)
 			return 0;
 		if (use == NULL)
 			use = filter_of(p->arm, p->narm, &keys->key[i]);
-		if (use)
+		/* of an expression little is known before the index is imagined */
+		if (use && use->key.attno == 0)
+			share *= Min(use->selectivity, DEFAULT_RANGE_INEQ_SEL);
+		else if (use)
 			share *= use->selectivity;
 	}
 	return share;
@@ -379,7 +386,7 @@ propose_joins(Parts *p)
 static bool
 is_fixed(const HoneKey *key, const HonePredicate *predicate)
 {
-	return key->attno != 0 && bms_is_member(key->attno, predicate->columns);
+	return key->attno != 0 && bms_is_member(key->attno, predicate->fixed);
 }
 
 /*

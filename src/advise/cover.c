@@ -9,7 +9,8 @@
  * entry could become too long for a btree page: an INSERT would then fail
  * because of an index. How long a value can become is taken from its type's
  * limit, or else from the longest value the statistics have seen, with much to
- * spare.
+ * spare; where the table has values that were too long for a page, a text
+ * without limit must be short, or one of a known set of words.
  */
 #include "postgres.h"
 
@@ -20,8 +21,11 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_statistic.h"
 #include "catalog/pg_type.h"
+#include "access/relation.h"
 #include "mb/pg_wchar.h"
+#include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
 #include "utils/syscache.h"
 
 #include "advise/internal.h"
@@ -32,19 +36,28 @@
 #define MAX_ENTRY_BYTES 2600	/* a third of a page, and some room */
 #define SPARE 4					/* longer than the longest value seen */
 #define UNSEEN_SPARE 16			/* longer than the average, if no value is known */
+#define SHORT_BYTES 24			/* on average, of a text without limit */
+#define WORD_BYTES 200			/* the longest of a known set */
 #define MIN_VISIBLE 0.1			/* of the pages; else the table is read anyway */
 
-/* The longest value in a column's statistics, or 0. */
-static int
-longest_seen(Oid relid, AttrNumber attno, bool inherited)
+typedef struct Seen
+{
+	int			longest;		/* value in the statistics, or 0 */
+	bool		closed;			/* the number of values does not grow */
+} Seen;
+
+static Seen
+seen_values(Oid relid, AttrNumber attno)
 {
 	static const int kinds[] = {STATISTIC_KIND_MCV, STATISTIC_KIND_HISTOGRAM};
+	bool		inherited = get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE;
 	HeapTuple	tuple = SearchSysCache3(STATRELATTINH, ObjectIdGetDatum(relid),
 										Int16GetDatum(attno), BoolGetDatum(inherited));
-	int			longest = 0;
+	Seen		seen = {0, false};
 
 	if (!HeapTupleIsValid(tuple))
-		return 0;
+		return seen;
+	seen.closed = ((Form_pg_statistic) GETSTRUCT(tuple))->stadistinct > 0;
 	for (int k = 0; k < (int) lengthof(kinds); k++)
 	{
 		AttStatsSlot slot;
@@ -52,12 +65,34 @@ longest_seen(Oid relid, AttrNumber attno, bool inherited)
 		if (!get_attstatsslot(&slot, tuple, kinds[k], InvalidOid, ATTSTATSSLOT_VALUES))
 			continue;
 		for (int i = 0; i < slot.nvalues; i++)
-			longest = Max(longest,
-						  (int) toast_raw_datum_size(slot.values[i]));
+			seen.longest = Max(seen.longest, (int) toast_raw_datum_size(slot.values[i]));
 		free_attstatsslot(&slot);
 	}
 	ReleaseSysCache(tuple);
-	return longest;
+	return seen;
+}
+
+/* Has the table ever had a value too long for its row? */
+static bool
+has_long_values(Oid relid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	Relation	toast;
+	Oid			toastid;
+	bool		any;
+
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	toastid = ((Form_pg_class) GETSTRUCT(tuple))->reltoastrelid;
+	ReleaseSysCache(tuple);
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+		return true;			/* its partitions may */
+	toast = OidIsValid(toastid) ? try_relation_open(toastid, AccessShareLock) : NULL;
+	if (toast == NULL)
+		return false;
+	any = RelationGetNumberOfBlocks(toast) > 0;
+	relation_close(toast, NoLock);
+	return any;
 }
 
 static int
@@ -71,16 +106,22 @@ average_width(Oid relid, AttrNumber attno, Oid type, int32 typmod)
 static int
 greatest_width(Oid relid, AttrNumber attno, Oid type, int32 typmod, int average)
 {
-	int			longest = 0;
+	Seen		seen;
 
+	type = getBaseTypeAndTypmod(type, &typmod);
 	if (get_typlen(type) >= 0)
 		return get_typlen(type);
 	if ((type == VARCHAROID || type == BPCHAROID) && typmod > VARHDRSZ)
 		return (typmod - VARHDRSZ) * pg_database_encoding_max_length() + VARHDRSZ;
-	if (get_typlen(type) == -1)
-		longest = longest_seen(relid, attno,
-							   get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE);
-	return longest > 0 ? longest * SPARE : average * UNSEEN_SPARE;
+	if (type == NUMERICOID)
+		return average * SPARE;
+	if (get_typlen(type) != -1)
+		return average * UNSEEN_SPARE;
+	seen = seen_values(relid, attno);
+	if (average > SHORT_BYTES && !(seen.closed && seen.longest <= WORD_BYTES) &&
+		has_long_values(relid))
+		return MAX_ENTRY_BYTES + 1;
+	return seen.longest > 0 ? seen.longest * SPARE : average * UNSEEN_SPARE;
 }
 
 /* Widths of some columns together. */

@@ -76,6 +76,7 @@ typedef struct HonePredicate
 	Node	   *clause;			/* with varno 1 */
 	const char *sql;
 	Bitmapset  *columns;		/* attribute numbers */
+	Bitmapset  *fixed;			/* of those: no key, because the predicate says it */
 	double		selectivity;
 	bool		literal;		/* constants stand in the text */
 	bool		usable;			/* the same in (nearly) all samples */
@@ -170,6 +171,7 @@ typedef struct HoneStatement
 	double		calls;			/* executions it stands for */
 	double		duration_ms;	/* of the sample; 0: not measured */
 	bool		generic;		/* stands for executions with a generic plan */
+	bool		check;			/* asked by the server itself, see fkey.c */
 
 	const char *failure;		/* why it is out of the run, or NULL */
 	double		weight;			/* calls, corrected by measured time */
@@ -258,6 +260,7 @@ typedef struct HoneRun
 
 	List	   *groups;
 	int			nstatements;
+	int			nread;			/* of them, not added by fkey.c */
 	HoneStatement **statements;
 	StringInfoData skipped;		/* members of a jsonb array */
 	int			nskipped;
@@ -498,6 +501,8 @@ extern void hone_advise_find_hints(HoneRun *run, bool all);
 extern void hone_advise_load_workload(HoneRun *run);
 extern void hone_advise_load_given(HoneRun *run, ArrayType *statements, ArrayType *weights);
 extern void hone_advise_load_one(HoneRun *run, const char *statement, ArrayType *parameters);
+extern HoneStatement *hone_advise_add_statement(HoneRun *run, HoneQueryGroup *group,
+												const char *text, double calls);
 extern void hone_advise_skip(HoneRun *run, int64 queryid, Oid userid, const char *why);
 extern void hone_advise_load_refused(HoneRun *run);
 

@@ -158,6 +158,8 @@ hone_advise_read_predicate(PlannerInfo *root, RelOptInfo *rel, HoneRelUse *use,
 	predicate->clause = hone_advise_copy_for_index(rel, clause);
 	predicate->selectivity = selectivity;
 	predicate->columns = hone_advise_columns_of(rel, clause);
+	if (bms_membership(predicate->columns) == BMS_SINGLETON)
+		predicate->fixed = predicate->columns;
 	predicate->firm = firm;
 	use->predicates = hone_advise_append(use->predicates, predicate);
 }
@@ -172,6 +174,7 @@ both_predicates(HoneRun *run, const HonePredicate *a, const HonePredicate *b)
 	both->clause = (Node *) make_andclause(list_make2(a->clause, b->clause));
 	both->sql = psprintf("%s AND %s", a->sql, b->sql);
 	both->columns = bms_union(a->columns, b->columns);
+	both->fixed = bms_union(a->fixed, b->fixed);
 	both->selectivity = a->selectivity * b->selectivity;
 	both->literal = a->literal && b->literal;
 	both->usable = a->usable && b->usable;

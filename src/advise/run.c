@@ -165,6 +165,7 @@ hone_advise_run(HoneRun *run)
 	run->max_planner_calls = Max(MIN_CALLS, (uint64) run->nstatements * CALLS_PER_STATEMENT);
 	for (int i = 0; i < run->nstatements; i++)
 		hone_advise_read_statement(run, run->statements[i]);
+	hone_advise_add_key_checks(run);
 	set_weights(run);
 	hone_advise_count_sharing(run);
 	hone_advise_count_predicates(run);

@@ -31,8 +31,7 @@ propose_partial(HoneRun *run, HoneStatement *st, HoneRelUse *rel,
 	c.rejection = NULL;
 	for (int i = c.nkeys - 1; i >= 0; i--)
 		if (c.nkeys > 1 && c.keys[i].attno != 0 &&
-			bms_is_member(c.keys[i].attno, predicate->columns) &&
-			bms_num_members(predicate->columns) == 1)
+			bms_is_member(c.keys[i].attno, predicate->fixed))
 			remove_key(&c, i);
 	hone_advise_note(run, st, hone_advise_propose(run, &c));
 	hone_advise_cover(run, st, rel, &c);
