@@ -166,6 +166,21 @@ row_width(Oid relid)
 	return width;
 }
 
+/* Is the index narrower than the table, and can no entry become too long? */
+bool
+hone_advise_may_include(const HoneCandidate *c)
+{
+	Widths		widths = {0, 0};
+
+	for (int i = 0; i < c->nkeys; i++)
+		if (c->keys[i].attno > 0)
+			add_width(&widths, c->relid, c->keys[i].attno);
+	for (int i = 0; i < c->nincluded; i++)
+		add_width(&widths, c->relid, c->included[i]);
+	return widths.greatest <= MAX_ENTRY_BYTES &&
+		INDEX_OVERHEAD + widths.average <= MAX_SHARE * (HEAP_OVERHEAD + row_width(c->relid));
+}
+
 /*
  * Fill in what the relation needs and the keys have not; false when there is
  * nothing, or when it should not be.
@@ -173,13 +188,9 @@ row_width(Oid relid)
 bool
 hone_advise_include(HoneRelUse *rel, HoneCandidate *c)
 {
-	Widths		widths = {0, 0};
 	int			col = -1;
 
 	c->nincluded = 0;
-	for (int i = 0; i < c->nkeys; i++)
-		if (c->keys[i].attno > 0)
-			add_width(&widths, c->relid, c->keys[i].attno);
 	while ((col = bms_next_member(rel->read, col)) >= 0)
 	{
 		AttrNumber	attno = col + FirstLowInvalidHeapAttributeNumber;
@@ -196,12 +207,9 @@ hone_advise_include(HoneRelUse *rel, HoneCandidate *c)
 			continue;
 		if (c->nincluded == HONE_MAX_INCLUDED)
 			return false;
-		add_width(&widths, rel->relid, attno);
 		c->included[c->nincluded++] = attno;
 	}
-	return c->nincluded > 0 && widths.greatest <= MAX_ENTRY_BYTES &&
-		INDEX_OVERHEAD + widths.average <=
-		MAX_SHARE * (HEAP_OVERHEAD + row_width(rel->relid));
+	return c->nincluded > 0 && hone_advise_may_include(c);
 }
 
 /* The candidate, covering. */

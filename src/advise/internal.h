@@ -246,6 +246,7 @@ typedef struct HoneCandidate
 	double		hurts_ratio;
 	bool		chosen;
 	bool		seeded;			/* made as a variant of another */
+	bool		merged;			/* of two others */
 } HoneCandidate;
 
 typedef struct HoneRun
@@ -271,6 +272,7 @@ typedef struct HoneRun
 
 	int			ncandidates;
 	int			maxcandidates;
+	int			nmerged;
 	HoneCandidate **candidates;
 	struct HTAB *bodies;		/* body -> candidate */
 	bool		captured;		/* the statements are what was measured here */
@@ -379,6 +381,7 @@ extern void hone_advise_families(HoneRun *run, HoneStatement *st, HoneRelUse *re
 
 /* in brin.c, cover.c, merge.c, fkey.c */
 extern void hone_advise_brin(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
+extern bool hone_advise_may_include(const HoneCandidate *c);
 extern bool hone_advise_include(HoneRelUse *rel, HoneCandidate *c);
 extern void hone_advise_cover(HoneRun *run, HoneStatement *st, HoneRelUse *rel,
 							  HoneCandidate *base);
