@@ -48,6 +48,13 @@ CREATE FUNCTION unambiguous(t text) RETURNS text LANGUAGE sql AS $$ SELECT repla
 SELECT count(*) > 0 AS some FROM hone.recommend_for((SELECT array_agg(unambiguous(s)) FROM unnest(statements(6)) s));
 SELECT candidates < 6 * 2 * 30 AS bounded FROM hone.advisor_runs ORDER BY run_id DESC LIMIT 1;
 
+-- of one statement with many tables, too
+SELECT count(*) > 0 AS some FROM hone.recommend_for((SELECT ARRAY[
+    'SELECT a1.day, sum(a1.qty), max(a4.price) FROM sale a1 ' ||
+    string_agg(format('JOIN sale a%s ON a%1$s.shop = a1.shop AND a%1$s.item = a1.item AND a%1$s.qty = %1$s AND a%1$s.state = ''open''', i), ' ') ||
+    ' WHERE a1.price = 5 AND a1.tax BETWEEN 1 AND 3 GROUP BY a1.day ORDER BY a1.day LIMIT 5'] FROM generate_series(2, 4) i));
+SELECT candidates < 4 * 30 AS bounded FROM hone.advisor_runs ORDER BY run_id DESC LIMIT 1;
+
 DELETE FROM hone.advisor_run_store WHERE requested_by = (SELECT oid FROM pg_roles WHERE rolname = current_user);
 SET client_min_messages = warning;
 DROP SCHEMA advise_merge CASCADE;

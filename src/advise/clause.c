@@ -93,6 +93,11 @@ hone_advise_copy_for_index(RelOptInfo *rel, Node *expr)
 
 	if (rel->relid != 1)
 		ChangeVarNodes(copy, rel->relid, 1, 0);
+	/* a cast that nobody wrote must be written, or the text means the column */
+	if (IsA(copy, FuncExpr) && ((FuncExpr *) copy)->funcformat == COERCE_IMPLICIT_CAST)
+		((FuncExpr *) copy)->funcformat = COERCE_EXPLICIT_CAST;
+	else if (IsA(copy, CoerceViaIO))
+		((CoerceViaIO *) copy)->coerceformat = COERCE_EXPLICIT_CAST;
 	MemoryContextSwitchTo(old);
 	return copy;
 }

@@ -8,7 +8,8 @@
  * all samples of the query (MIN_SAME), of which there must be some
  * (MIN_SAMPLES); that is decided once for all samples of a query, and likewise
  * for expressions that contain a constant. Comparisons and negations must stand
- * in the text. A limit on a time moves on, and is left to rolling indexes.
+ * in the text. A limit on a time moves on, and is left to rolling indexes
+ * (times have many values).
  *
  * A clause that most rows pass (deleted_at IS NULL) makes no partial index
  * alone, but is kept: with another one it can.
@@ -79,17 +80,29 @@ has_few_values(PlannerInfo *root, Node *expr)
 	return !isdefault && ndistinct <= MAX_DISTINCT;
 }
 
+/* The number zero, of any numeric type. */
 static bool
-is_time(Oid type)
+is_zero(Const *c)
 {
 	char		category;
 	bool		preferred;
+	Oid			output;
+	bool		varlena;
+	char	   *text;
 
-	get_type_category_preferred(getBaseType(type), &category, &preferred);
-	return category == TYPCATEGORY_DATETIME;
+	get_type_category_preferred(getBaseType(c->consttype), &category, &preferred);
+	if (category != TYPCATEGORY_NUMERIC || c->constisnull)
+		return false;
+	getTypeOutputInfo(c->consttype, &output, &varlena);
+	text = OidOutputFunctionCall(output, c->constvalue);
+	return text[0] != '\0' && strspn(text, "0.") == strlen(text);
 }
 
-/* column = value; column <> value, column < value. *firm: must be in the text. */
+/*
+ * column = value; column <> value, column < value. *firm: must be in the text.
+ * A limit is a matter of the query (balance < 0, priority > 7), not of one
+ * example, if it is zero or if there are few values.
+ */
 static bool
 is_comparison(PlannerInfo *root, RelOptInfo *rel, OpExpr *op, bool *firm)
 {
@@ -115,7 +128,7 @@ is_comparison(PlannerInfo *root, RelOptInfo *rel, OpExpr *op, bool *firm)
 				has_few_values(root, expr);
 		default:
 			*firm = true;
-			return IsA(expr, Var) && !is_time(exprType(expr));
+			return is_zero(lsecond(op->args)) || has_few_values(root, expr);
 	}
 }
 
