@@ -88,6 +88,16 @@ SELECT advice($$SELECT * FROM booking WHERE net >>= '10.7.8.9'$$) ~ '^booking (g
 SELECT advice($$SELECT * FROM booking ORDER BY spot <-> point '(5,5)' LIMIT 5$$) ~ '^booking (gist|spgist) \(spot\)$' AS nearest;
 SELECT advice($$SELECT * FROM booking ORDER BY point '(5,5)' <-> spot LIMIT 5$$) ~ '^booking (gist|spgist) \(spot\)$' AS nearest;
 SELECT advice($$SELECT * FROM booking ORDER BY spot <-> point '(5,5)' DESC LIMIT 5$$);
+-- of an access method that is not the server's: named, not recommended
+CREATE ACCESS METHOD nearest TYPE INDEX HANDLER gisthandler;
+CREATE TABLE vec (id int PRIMARY KEY, v lseg, filler text);
+INSERT INTO vec SELECT i, lseg(point(i, i), point(i + 1, i)), repeat('f', 200) FROM generate_series(1, 20000) i;
+VACUUM ANALYZE vec;
+CREATE OPERATOR CLASS lseg_nearest FOR TYPE lseg USING nearest AS OPERATOR 1 <-> (lseg, lseg) FOR ORDER BY pg_catalog.float_ops;
+SELECT advice($$SELECT * FROM vec ORDER BY v <-> lseg '((1,1),(2,2))' LIMIT 5$$);
+SELECT count(*) FROM hone.recommend_for(ARRAY[$$SELECT * FROM vec ORDER BY v <-> lseg '((1,1),(2,2))' LIMIT 5$$]);
+SELECT definition, reason FROM hone.rejected_candidates
+WHERE run_id = (SELECT max(run_id) FROM hone.advisor_runs) AND reason ~ 'extension';
 -- scalars first, when there is a class for them
 SELECT advice($$SELECT * FROM booking WHERE room = 5 AND during && tsrange('2026-01-05 01:00', '2026-01-07 02:00')$$)
     ~ '\(room, during\)' AS with_scalar;
@@ -106,4 +116,5 @@ SELECT advice($$SELECT id FROM page WHERE long = 'x'$$);
 SELECT advice($$SELECT id FROM page WHERE short = 'x'$$);
 
 SET client_min_messages = warning;
+DROP ACCESS METHOD nearest CASCADE;
 DROP SCHEMA advise_inside CASCADE;

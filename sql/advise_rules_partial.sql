@@ -11,7 +11,7 @@ CREATE TABLE job (id bigint PRIMARY KEY, state text, queue int, prio int, urgent
                   amount int, made timestamptz, filler text);
 INSERT INTO job
 SELECT i, CASE WHEN i % 100 = 0 THEN 'open' WHEN i % 101 = 0 THEN 'hold' ELSE 'done' END, i % 20, (i * 7919) % 1000, i % 200 = 0,
-       CASE WHEN i % 7 < 4 THEN timestamptz '2026-01-01' END, CASE WHEN i % 300 = 0 THEN i END, i % 10000 - 400,
+       CASE WHEN i % 7 < 4 THEN timestamptz '2026-01-01' + (i * 7919) % 40000 * interval '1 minute' END, CASE WHEN i % 300 = 0 THEN i END, i % 10000 - 400,
        timestamptz '2026-01-01 00:00+00' + i * interval '1 minute', repeat('f', 250)
 FROM generate_series(1, 40000) i;
 CREATE TABLE fact (id bigint PRIMARY KEY, dim int, day date, qty int, price numeric(10, 2), tax numeric(10, 2), disc int,

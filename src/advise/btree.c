@@ -26,7 +26,7 @@
 
 #define MAX_PER_KIND 6
 #define MAX_PER_RELATION 30		/* plain ones, of a statement */
-#define MAX_COVERING 8			/* of those, also covering */
+#define MAX_COVERING 10			/* of those, also covering */
 #define WIDE 0.3				/* share of rows that is no narrowing */
 
 /* The uses of one relation, by kind, each key once. */
@@ -371,7 +371,8 @@ propose_joins(Parts *p)
 		if (p->nequal > 0)
 		{
 			/* both orders with the equalities */
-			propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), join, ORDERED);
+			propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), join,
+						 i < 2 ? ORDERED | COMPLETE : ORDERED);
 			memset(&keys, 0, sizeof(keys));
 			add_key(&keys, &join->key);
 			add_uses(&keys, p->equal, p->nequal);

@@ -353,16 +353,22 @@ hone_advise_read_distance(RelOptInfo *rel, Node *node)
 		Oid			opno = arg == 0 ? op->opno : get_commutator(op->opno);
 		Node	   *expr = hone_advise_indexable(rel, list_nth(op->args, arg));
 		List	   *opclasses;
+		Oid			foreign;
 		HoneUse    *made;
 
 		if (expr == NULL || !OidIsValid(opno) || !is_value(rel, list_nth(op->args, 1 - arg)))
 			continue;
 		opclasses = hone_advise_opclasses_with(opno, exprType(expr), AMOP_ORDER);
-		if (opclasses == NIL)
+		foreign = opclasses == NIL ? hone_advise_foreign_order(opno, exprType(expr)) : InvalidOid;
+		if (opclasses == NIL && !OidIsValid(foreign))
 			continue;
-		made = make_inside_use(rel, expr, linitial_oid(opclasses), 1.0);
-		if (made)
-			made->distance = true;
+		made = make_inside_use(rel, expr, opclasses ? linitial_oid(opclasses) : foreign, 1.0);
+		if (made == NULL)
+			return NULL;
+		made->distance = true;
+		if (OidIsValid(foreign))
+			made->unusable = "its access method is one of an extension: what it finds may be "
+				"approximate, and what it costs cannot be imagined; try it by hand";
 		return made;
 	}
 	return NULL;

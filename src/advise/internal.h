@@ -374,6 +374,7 @@ extern void hone_advise_note(HoneRun *run, HoneStatement *st, HoneCandidate *c);
 extern Oid	hone_advise_opclass_method(Oid opclass);
 extern List *hone_advise_opclasses(Oid amoid, Oid type);
 extern List *hone_advise_opclasses_with(Oid opno, Oid type, char purpose);
+extern Oid	hone_advise_foreign_order(Oid opno, Oid type);
 extern Oid	hone_advise_multi_minmax(Oid type);
 
 /* in family.c: all candidates of one relation, except merged ones */

@@ -116,6 +116,32 @@ hone_advise_opclasses_with(Oid opno, Oid type, char purpose)
 	return result;
 }
 
+/*
+ * An operator class of another access method, one that some extension brought,
+ * that returns rows in the operator's order: approximately perhaps, and with
+ * settings only a person can choose. InvalidOid: none.
+ */
+Oid
+hone_advise_foreign_order(Oid opno, Oid type)
+{
+	Oid			result = InvalidOid;
+	CatCList   *list = SearchSysCacheList1(AMOPOPID, ObjectIdGetDatum(opno));
+
+	for (int i = 0; i < list->n_members && !OidIsValid(result); i++)
+	{
+		Form_pg_amop amop = (Form_pg_amop) GETSTRUCT(&list->members[i]->tuple);
+		ListCell   *lc;
+
+		if (amop->amoppurpose != AMOP_ORDER)
+			continue;
+		foreach(lc, hone_advise_opclasses(amop->amopmethod, type))
+			if (get_opclass_family(lfirst_oid(lc)) == amop->amopfamily)
+				result = lfirst_oid(lc);
+	}
+	ReleaseSysCacheList(list);
+	return result;
+}
+
 /* BRIN's class that keeps several intervals per range, for the type; or none. */
 Oid
 hone_advise_multi_minmax(Oid type)

@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_am.h"
+
 #include "advise/internal.h"
 
 
@@ -43,7 +45,8 @@ hone_advise_variants(HoneRun *run, HoneStatement *st, HoneRelUse *rel,
 {
 	ListCell   *lc;
 
-	if (base->predicate || base->nincluded > 0 || base->relid != rel->relid)
+	if (base->predicate || base->nincluded > 0 || base->relid != rel->relid ||
+		base->amoid == BRIN_AM_OID) /* which is small enough */
 		return;
 	foreach(lc, hone_advise_partial_predicates(run, rel))
 		propose_partial(run, st, rel, base, lfirst(lc));
