@@ -25,8 +25,8 @@
 #include "advise/internal.h"
 
 #define MAX_PER_KIND 6
-#define MAX_PER_RELATION 30		/* plain ones, of a statement */
-#define MAX_COVERING 10			/* of those, also covering */
+#define MAX_PER_RELATION 20		/* plain ones, of a statement */
+#define MAX_COVERING 20		/* of those, also covering */
 #define WIDE 0.3				/* share of rows that is no narrowing */
 
 /* The uses of one relation, by kind, each key once. */
@@ -191,13 +191,52 @@ narrowed(Parts *p, const Keys *keys)
 	return share;
 }
 
+static bool
+compares(HoneUse **uses, int n, AttrNumber attno)
+{
+	for (int i = 0; i < n; i++)
+		if (uses[i]->key.attno == attno)
+			return true;
+	return false;
+}
+
+/*
+ * Is what the keys have not, of what is read, compared by the statement too? As
+ * a further key it does more than in INCLUDE, and that one is proposed anyway.
+ */
+static bool
+rest_is_key(Parts *p, const Keys *keys)
+{
+	int			col = -1;
+	int			nequal = 0;
+	int			nother = 0;
+
+	while ((col = bms_next_member(p->rel->read, col)) >= 0)
+	{
+		AttrNumber	attno = col + FirstLowInvalidHeapAttributeNumber;
+		bool		key = false;
+
+		for (int i = 0; i < keys->n; i++)
+			key |= keys->key[i].attno == attno;
+		if (key)
+			continue;
+		if (compares(p->equal, p->nequal, attno))
+			nequal++;
+		else if (compares(p->range, p->nrange, attno) || compares(p->join, p->njoin, attno))
+			nother++;
+		else
+			return false;
+	}
+	return nother == 0 || (nother == 1 && nequal == 0);
+}
+
 /* With all that is read, if there is room; whether the plain one is or not. */
 static void
 propose_covering(Parts *p, const Keys *keys, HonePredicate *predicate)
 {
 	HoneCandidate c = {0};
 
-	if (keys->n == 0 || p->ncovering >= MAX_COVERING)
+	if (keys->n == 0 || p->ncovering >= MAX_COVERING || rest_is_key(p, keys))
 		return;
 	c.relid = p->rel->relid;
 	c.amoid = BTREE_AM_OID;
@@ -209,19 +248,17 @@ propose_covering(Parts *p, const Keys *keys, HonePredicate *predicate)
 }
 
 /* What keys are proposed for */
-#define NARROW		0x00		/* fewer rows */
-#define ORDERED		0x01		/* an order, a join: any share of the rows will do */
-#define COMPLETE	0x02		/* and they do all they can: worth covering too */
+#define NARROW		0		/* fewer rows */
+#define ORDERED		1		/* an order, a join: any share of the rows will do */
 
 static void
 propose(Parts *p, const Keys *keys, int purpose)
 {
 	if (keys->n == 0)
 		return;
-	if (purpose & COMPLETE)
-		propose_covering(p, keys, NULL);
+	propose_covering(p, keys, NULL);
 	if (p->made >= MAX_PER_RELATION ||
-		(!(purpose & ORDERED) && narrowed(p, keys) > WIDE))
+		(purpose == NARROW && narrowed(p, keys) > WIDE))
 		return;
 	p->made++;
 	hone_advise_note(p->run, p->st,
@@ -250,7 +287,7 @@ propose_equalities(Parts *p)
 
 		add_key(&keys, &p->equal[i]->key);
 		add_uses(&keys, p->equal, p->nequal);
-		propose(p, &keys, i == 0 && p->nrange == 0 ? NARROW | COMPLETE : NARROW);
+		propose(p, &keys, NARROW);
 	}
 	for (int i = 0; i < p->nequal; i++)
 		propose_with(p, &p->equal[i], 1, NULL, NARROW);
@@ -265,7 +302,7 @@ propose_ranges(Parts *p)
 	for (int i = 0; i < p->nrange; i++)
 	{
 		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), p->range[i],
-					 i < 2 ? NARROW | COMPLETE : NARROW);
+					 NARROW);
 		propose_with(p, &p->range[i], 1, NULL, NARROW);
 		for (int k = 0; k < p->nequal; k++)
 			propose_with(p, &p->equal[k], 1, p->range[i], NARROW);
@@ -289,7 +326,7 @@ propose_filters(Parts *p)
 	for (int i = 0; i < p->nin; i++)
 	{
 		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), p->in[i],
-					 i == 0 && p->nrange == 0 ? NARROW | COMPLETE : NARROW);
+					 NARROW);
 		propose_with(p, &p->in[i], 1, NULL, NARROW);
 		if (i > 0)
 			propose_with(p, p->in, 2, NULL, NARROW);
@@ -313,7 +350,7 @@ propose_filters(Parts *p)
 }
 
 static void
-propose_order(Parts *p, const HoneOrder *order, bool complete)
+propose_order(Parts *p, const HoneOrder *order)
 {
 	Keys		keys = {0};
 
@@ -321,7 +358,7 @@ propose_order(Parts *p, const HoneOrder *order, bool complete)
 		return;
 	add_uses(&keys, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1));
 	add_order(&keys, order);
-	propose(p, &keys, complete ? ORDERED | COMPLETE : ORDERED);
+	propose(p, &keys, ORDERED);
 
 	memset(&keys, 0, sizeof(keys));
 	add_order(&keys, order);
@@ -365,14 +402,14 @@ propose_joins(Parts *p)
 			if (k != i && bms_overlap(p->join[k]->partners, join->partners))
 				add_key(&keys, &p->join[k]->key);
 		if (keys.n > 1)
-			propose(p, &keys, i == 0 ? ORDERED | COMPLETE : ORDERED);
+			propose(p, &keys, ORDERED);
 
-		propose_with(p, &join, 1, NULL, i < 3 ? ORDERED | COMPLETE : ORDERED);
+		propose_with(p, &join, 1, NULL, ORDERED);
 		if (p->nequal > 0)
 		{
 			/* both orders with the equalities */
 			propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), join,
-						 i < 2 ? ORDERED | COMPLETE : ORDERED);
+						 ORDERED);
 			memset(&keys, 0, sizeof(keys));
 			add_key(&keys, &join->key);
 			add_uses(&keys, p->equal, p->nequal);
@@ -495,7 +532,6 @@ void
 hone_advise_btree(HoneRun *run, HoneStatement *st, HoneRelUse *rel)
 {
 	Parts		p = {0};
-	int			norders = 0;
 	ListCell   *lc;
 
 	p.run = run;
@@ -505,7 +541,7 @@ hone_advise_btree(HoneRun *run, HoneStatement *st, HoneRelUse *rel)
 	propose_filters(&p);
 	propose_joins(&p);
 	foreach(lc, rel->orders)
-		propose_order(&p, lfirst(lc), norders++ < 2);
+		propose_order(&p, lfirst(lc));
 	foreach(lc, hone_advise_partial_predicates(run, rel))
 		propose_partial(&p, lfirst(lc));
 	propose_narrow(&p);
