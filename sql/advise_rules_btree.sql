@@ -99,8 +99,10 @@ SELECT advice('SELECT min(score), max(made) FROM item') ~ 'item btree \(made\).*
 SELECT advice('SELECT min(id) FROM item');
 
 -- LIKE 'x%': in the collation's class, or by bytes
-CREATE TABLE word (id int PRIMARY KEY, c text COLLATE "C", x text COLLATE "und-x-icu", v varchar(60) COLLATE "und-x-icu",
-                   b char(20) COLLATE "und-x-icu", filler text);
+-- not C, and known to every server
+CREATE COLLATION other (LC_COLLATE = 'C.UTF-8', LC_CTYPE = 'C.UTF-8');
+CREATE TABLE word (id int PRIMARY KEY, c text COLLATE "C", x text COLLATE advise_rules.other, v varchar(60) COLLATE advise_rules.other,
+                   b char(20) COLLATE advise_rules.other, filler text);
 INSERT INTO word SELECT i, md5(i::text), md5(i::text), md5(i::text), left(md5(i::text), 18), repeat('f', 200)
 FROM generate_series(1, 30000) i;
 VACUUM ANALYZE word;
