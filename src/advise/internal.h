@@ -77,6 +77,7 @@ typedef struct HonePredicate
 	const char *sql;
 	Bitmapset  *columns;		/* attribute numbers */
 	Bitmapset  *fixed;			/* of those: no key, because the predicate says it */
+	int			nclauses;		/* restrictions it is made of */
 	double		selectivity;
 	bool		literal;		/* constants stand in the text */
 	bool		usable;			/* the same in (nearly) all samples */
@@ -386,7 +387,7 @@ extern bool hone_advise_may_include(const HoneCandidate *c);
 extern bool hone_advise_include(HoneRelUse *rel, HoneCandidate *c);
 extern void hone_advise_cover(HoneRun *run, HoneStatement *st, HoneRelUse *rel,
 							  HoneCandidate *base);
-extern void hone_advise_merge(HoneRun *run, HoneStatement *st, Bitmapset *among);
+extern void hone_advise_merge(HoneRun *run);
 extern void hone_advise_add_key_checks(HoneRun *run);
 
 /* in predicate.c */

@@ -24,9 +24,12 @@
 #include "utils/memutils.h"
 
 #include "advise/internal.h"
+#include "advise/pool.h"
+#include "base/owner.h"
 
-#define MAX_PER_STATEMENT 20
-#define MAX_PER_RUN 600
+#define MAX_PER_STATEMENT 8
+#define MAX_PER_RUN 400
+#define MIN_GAIN 0.005			/* of a statement's cost: useful */
 #define MAX_VALUES 8			/* of an IN */
 
 static bool
@@ -294,29 +297,33 @@ may_merge(const HoneCandidate *c)
 	return c->amoid == BTREE_AM_OID && c->rejection == NULL && !c->merged;
 }
 
-/*
- * For the statement: candidates of its own (those in "among", or all) merged
- * with those that only others have. NULL: all. Runs as the other families do.
- */
-void
-hone_advise_merge(HoneRun *run, HoneStatement *st, Bitmapset *among)
+/* Candidates of the statement among these, with those that only others have. */
+static void
+merge_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused(),
+		   ParamListInfo params pg_attribute_unused(), void *arg)
 {
-	Bitmapset  *mine = among ? bms_intersect(among, st->relevant) : bms_copy(st->relevant);
-	int			ncandidates = run->ncandidates;
+	Bitmapset  *among = arg;
+	Bitmapset  *mine = bms_intersect(among, st->relevant);
+	HoneScope	scope;
 	int			made = 0;
 	int			i = -1;
 	MemoryContext old = MemoryContextSwitchTo(run->memory);
 
+	hone_advise_enter_plain(&scope);
 	while ((i = bms_next_member(mine, i)) >= 0)
-		for (int k = 0; k < ncandidates; k++)
+	{
+		int			k = -1;
+
+		while ((k = bms_next_member(among, k)) >= 0)
 		{
 			HoneCandidate *a = run->candidates[i];
 			HoneCandidate *b = run->candidates[k];
 			HoneCandidate merged;
 			HoneCandidate *known;
+			int			before = run->ncandidates;
 
 			if (a->relid != b->relid || !may_merge(a) || !may_merge(b) ||
-				bms_is_member(k, mine) || (among && !bms_is_member(k, among)))
+				bms_is_member(k, mine))
 				continue;
 			if (made >= MAX_PER_STATEMENT || run->nmerged >= MAX_PER_RUN)
 				break;
@@ -324,12 +331,47 @@ hone_advise_merge(HoneRun *run, HoneStatement *st, Bitmapset *among)
 				continue;
 			merged.merged = true;
 			known = hone_advise_propose(run, &merged);
-			if (known == NULL || !known->merged || bms_is_member(known->id, st->relevant))
-				continue;		/* that one is its proposer's */
-			made++;
-			run->nmerged += known->id == run->ncandidates - 1;
-			hone_advise_note(run, st, known);
+			if (known && known->id >= before)
+			{
+				made++;
+				run->nmerged++;
+			}
 		}
-	bms_free(mine);
+	}
+	hone_leave(&scope);
 	MemoryContextSwitchTo(old);
+}
+
+/* What some plan of some statement profits from. */
+static Bitmapset *
+useful_candidates(HoneRun *run)
+{
+	Bitmapset  *useful = NULL;
+
+	for (int i = 0; i < run->nstatements; i++)
+	{
+		HoneStatement *st = run->statements[i];
+
+		if (!st->failure)
+			useful = bms_add_members(useful,
+									 bms_intersect(hone_advise_pool_useful(run, st, MIN_GAIN * st->base_cost),
+												   st->relevant));
+	}
+	return useful;
+}
+
+/*
+ * When the pool knows which candidates some plan profits from: merge those of
+ * each statement with those of the others. The merged ones are left in
+ * run->candidates, for the statements to learn of.
+ */
+void
+hone_advise_merge(HoneRun *run)
+{
+	Bitmapset  *useful = run->nstatements > 1 ? useful_candidates(run) : NULL;
+
+	for (int i = 0; i < run->nstatements; i++)
+		if (bms_overlap(useful, run->statements[i]->relevant))
+			(void) hone_advise_with_statement(run, run->statements[i], merge_work, useful);
+	bms_free(useful);
 }

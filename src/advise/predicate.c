@@ -173,6 +173,7 @@ hone_advise_read_predicate(PlannerInfo *root, RelOptInfo *rel, HoneRelUse *use,
 	predicate->columns = hone_advise_columns_of(rel, clause);
 	if (bms_membership(predicate->columns) == BMS_SINGLETON)
 		predicate->fixed = predicate->columns;
+	predicate->nclauses = 1;
 	predicate->firm = firm;
 	use->predicates = hone_advise_append(use->predicates, predicate);
 }
@@ -187,6 +188,7 @@ both_predicates(HoneRun *run, const HonePredicate *a, const HonePredicate *b)
 	both->clause = (Node *) make_andclause(list_make2(a->clause, b->clause));
 	both->sql = psprintf("%s AND %s", a->sql, b->sql);
 	both->columns = bms_union(a->columns, b->columns);
+	both->nclauses = a->nclauses + b->nclauses;
 	both->fixed = bms_union(a->fixed, b->fixed);
 	both->selectivity = a->selectivity * b->selectivity;
 	both->literal = a->literal && b->literal;

@@ -128,17 +128,6 @@ propose_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused(
 }
 
 static void
-merge_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused(),
-		   ParamListInfo params pg_attribute_unused(), void *arg pg_attribute_unused())
-{
-	HoneScope	scope;
-
-	hone_advise_enter_plain(&scope);
-	hone_advise_merge(run, st, NULL);
-	hone_leave(&scope);
-}
-
-static void
 report_failures(HoneRun *run)
 {
 	for (int i = 0; i < run->nstatements; i++)
@@ -182,8 +171,6 @@ hone_advise_run(HoneRun *run)
 	hone_advise_count_predicates(run);
 	for (int i = 0; i < run->nstatements; i++)
 		(void) hone_advise_with_statement(run, run->statements[i], propose_work, NULL);
-	for (int i = 0; run->nstatements > 1 && i < run->nstatements; i++)
-		(void) hone_advise_with_statement(run, run->statements[i], merge_work, NULL);
 	hone_advise_harvest(run);
 	for (int i = 0; i < run->ncandidates; i++)
 		if (run->candidates[i]->rejection == NULL)
