@@ -130,5 +130,14 @@ SELECT advice('SELECT * FROM visit WHERE (country, city) IN ((5, 155), (6, 186),
     ~ '^visit btree \((country, city|city, country|city)\)$' AS in_pairs;
 SELECT advice('SELECT i.filler, v.note FROM item i, visit v WHERE i.id = 5 AND (v.who = i.owner OR v.who = i.score)');
 
+-- What there is: no copy, no prefix; a longer one where it is worth it
+CREATE INDEX ON item (owner, made);
+CREATE INDEX ON item (lower(name));
+SELECT advice('SELECT * FROM item WHERE owner = 5');
+SELECT advice('SELECT * FROM item WHERE owner = 5 ORDER BY made DESC LIMIT 3');
+SELECT advice('SELECT * FROM item WHERE lower(name) = $$name 5$$');
+SELECT advice('SELECT * FROM item WHERE made > now()') ~ 'btree \(made\)' AS not_a_prefix;
+SELECT advice('SELECT * FROM item WHERE owner = 5 ORDER BY score LIMIT 1') ~ 'btree \(owner, score\)|nothing' AS other_order;
+
 SET client_min_messages = warning;
 DROP SCHEMA advise_rules CASCADE;

@@ -70,6 +70,7 @@ SELECT advice($$SELECT * FROM doc WHERE body LIKE '%abcdef%'$$);
 SELECT advice($$SELECT * FROM doc WHERE body ILIKE '%ABCdef%'$$);
 SELECT advice($$SELECT * FROM doc WHERE body ~ 'abc.*def'$$);
 SELECT advice($$SELECT * FROM doc WHERE body LIKE '%ab%'$$);
+SELECT advice($$SELECT * FROM doc WHERE 'abcdefgh' <% body$$) ~ 'gin \(body' AS word_similarity;
 SELECT advice($$SELECT * FROM doc WHERE body LIKE '%a%c%e%'$$);
 -- the nearest ones: GiST
 SELECT advice($$SELECT * FROM doc ORDER BY body <-> 'abcdef' LIMIT 5$$);
@@ -88,6 +89,7 @@ SELECT advice($$SELECT * FROM booking WHERE net >>= '10.7.8.9'$$) ~ '^booking (g
 SELECT advice($$SELECT * FROM booking ORDER BY spot <-> point '(5,5)' LIMIT 5$$) ~ '^booking (gist|spgist) \(spot\)$' AS nearest;
 SELECT advice($$SELECT * FROM booking ORDER BY point '(5,5)' <-> spot LIMIT 5$$) ~ '^booking (gist|spgist) \(spot\)$' AS nearest;
 SELECT advice($$SELECT * FROM booking ORDER BY spot <-> point '(5,5)' DESC LIMIT 5$$);
+SELECT advice($$SELECT * FROM booking WHERE spot ~= point '(5,5)'$$) ~ '^booking (gist|spgist) \(spot\)$' AS same;
 -- of an access method that is not the server's: named, not recommended
 CREATE ACCESS METHOD nearest TYPE INDEX HANDLER gisthandler;
 CREATE TABLE vec (id int PRIMARY KEY, v lseg, filler text);

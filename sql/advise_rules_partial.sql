@@ -138,7 +138,14 @@ ALTER TABLE secret ENABLE ROW LEVEL SECURITY;
 CREATE POLICY own ON secret USING (tenant = 't7' AND state = 's7');
 SET ROLE hone_rules_reader;
 SELECT advice('SELECT * FROM secret') ~ 'btree \((state, )?tenant(, state)?\)$' AS policy;
+-- ... nor is a table asked about that the role may not read
 RESET ROLE;
+DROP INDEX contract_client_idx;
+GRANT SELECT, DELETE ON client TO hone_rules_reader;
+SET ROLE hone_rules_reader;
+SELECT advice('DELETE FROM client WHERE id = 5');
+RESET ROLE;
+SELECT advice('DELETE FROM client WHERE id = 5');
 SELECT advice('SELECT * FROM secret');
 DROP OWNED BY hone_rules_reader;
 DROP ROLE hone_rules_reader;
