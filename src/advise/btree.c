@@ -5,22 +5,29 @@
  * Order of columns: equalities first (those shared with other statements, then
  * the more selective), then at most one of a range or a wanted order, because
  * nothing after it narrows the scan. The same columns are also proposed singly
- * and in pairs: what the whole workload gains from which, the planner says.
- * A pure function of the uses read.
+ * and in pairs: what the whole workload gains from which, the planner says. The
+ * most complete ones are also proposed with all that the statement reads
+ * (cover.c), and over the rows of a restriction only. Those that would neither
+ * narrow the scan nor give an order are left out. The more useful come first,
+ * because their number is limited. A pure function of the uses read.
  */
 #include "postgres.h"
 
+#include "access/sysattr.h"
 #include "catalog/pg_am.h"
 #include "common/hashfn.h"
 #include "utils/builtins.h"
 #include "utils/hsearch.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/selfuncs.h"
 
 #include "advise/internal.h"
 
 #define MAX_PER_KIND 6
-#define MAX_PER_RELATION 48
+#define MAX_PER_RELATION 20		/* plain ones, of a statement */
+#define MAX_COVERING 20		/* of those, also covering */
+#define WIDE 0.3				/* share of rows that is no narrowing */
 
 /* The uses of one relation, by kind, each key once. */
 typedef struct Parts
@@ -29,6 +36,7 @@ typedef struct Parts
 	HoneStatement *st;
 	HoneRelUse *rel;
 	int			made;
+	int			ncovering;
 	int			nequal;
 	HoneUse    *equal[MAX_PER_KIND];
 	int			nin;
@@ -48,13 +56,31 @@ typedef struct Keys
 	HoneKey		key[HONE_MAX_KEYS];
 } Keys;
 
+/* The share of rows that pass both; a lower and an upper limit overlap little. */
+static double
+together(const HoneUse *a, const HoneUse *b)
+{
+	double		sum = a->selectivity + b->selectivity;
+
+	if (a->kind == HONE_USE_RANGE && b->kind == HONE_USE_RANGE &&
+		a->selectivity == DEFAULT_INEQ_SEL && b->selectivity == DEFAULT_INEQ_SEL)
+		return DEFAULT_RANGE_INEQ_SEL;	/* as the planner guesses */
+	if (a->kind == HONE_USE_RANGE && b->kind == HONE_USE_RANGE && sum > 1)
+		return Max(sum - 1, 1e-6);
+	return Min(a->selectivity, b->selectivity);
+}
+
 static void
 keep(HoneUse **array, int *n, HoneUse *use)
 {
 	for (int i = 0; i < *n; i++)
 		if (strcmp(array[i]->key.sql, use->key.sql) == 0 &&
 			array[i]->key.opclass == use->key.opclass)
+		{
+			array[i]->selectivity = together(array[i], use);
+			array[i]->partners = bms_union(array[i]->partners, use->partners);
 			return;
+		}
 	if (*n < MAX_PER_KIND)
 		array[(*n)++] = use;
 }
@@ -106,6 +132,7 @@ better_reversed(const HoneOrder *order)
 	return odd > 0 || (odd == 0 && ((HoneUse *) linitial(order->uses))->key.desc);
 }
 
+/* As far as an index may hold it. */
 static void
 add_order(Keys *keys, const HoneOrder *order)
 {
@@ -114,8 +141,11 @@ add_order(Keys *keys, const HoneOrder *order)
 
 	foreach(lc, order->uses)
 	{
-		HoneKey		key = ((HoneUse *) lfirst(lc))->key;
+		HoneUse    *use = lfirst(lc);
+		HoneKey		key = use->key;
 
+		if (use->unusable)
+			break;
 		if (reverse)
 		{
 			key.desc = !key.desc;
@@ -125,32 +155,131 @@ add_order(Keys *keys, const HoneOrder *order)
 	}
 }
 
-static void
-propose(Parts *p, const Keys *keys)
+static const HoneUse *
+filter_of(HoneUse **uses, int n, const HoneKey *key)
 {
-	if (keys->n == 0 || p->made++ >= MAX_PER_RELATION)
+	for (int i = 0; i < n; i++)
+		if (strcmp(uses[i]->key.sql, key->sql) == 0)
+			return uses[i];
+	return NULL;
+}
+
+/* The share of the rows that a scan by these keys would still see. */
+static double
+narrowed(Parts *p, const Keys *keys)
+{
+	double		share = 1;
+
+	for (int i = 0; i < keys->n; i++)
+	{
+		const HoneUse *use = filter_of(p->equal, p->nequal, &keys->key[i]);
+
+		if (use == NULL)
+			use = filter_of(p->in, p->nin, &keys->key[i]);
+		if (use == NULL)
+			use = filter_of(p->range, p->nrange, &keys->key[i]);
+		if (use == NULL && filter_of(p->join, p->njoin, &keys->key[i]) != NULL)
+			return 0;
+		if (use == NULL)
+			use = filter_of(p->arm, p->narm, &keys->key[i]);
+		/* of an expression little is known before the index is imagined */
+		if (use && use->key.attno == 0)
+			share *= Min(use->selectivity, DEFAULT_RANGE_INEQ_SEL);
+		else if (use)
+			share *= use->selectivity;
+	}
+	return share;
+}
+
+static bool
+compares(HoneUse **uses, int n, AttrNumber attno)
+{
+	for (int i = 0; i < n; i++)
+		if (uses[i]->key.attno == attno)
+			return true;
+	return false;
+}
+
+/*
+ * Is what the keys have not, of what is read, compared by the statement too? As
+ * a further key it does more than in INCLUDE, and that one is proposed anyway.
+ */
+static bool
+rest_is_key(Parts *p, const Keys *keys)
+{
+	int			col = -1;
+	int			nequal = 0;
+	int			nother = 0;
+
+	while ((col = bms_next_member(p->rel->read, col)) >= 0)
+	{
+		AttrNumber	attno = col + FirstLowInvalidHeapAttributeNumber;
+		bool		key = false;
+
+		for (int i = 0; i < keys->n; i++)
+			key |= keys->key[i].attno == attno;
+		if (key)
+			continue;
+		if (compares(p->equal, p->nequal, attno))
+			nequal++;
+		else if (compares(p->range, p->nrange, attno) || compares(p->join, p->njoin, attno))
+			nother++;
+		else
+			return false;
+	}
+	return nother == 0 || (nother == 1 && nequal == 0);
+}
+
+/* With all that is read, if there is room; whether the plain one is or not. */
+static void
+propose_covering(Parts *p, const Keys *keys, HonePredicate *predicate)
+{
+	HoneCandidate c = {0};
+
+	if (keys->n == 0 || p->ncovering >= MAX_COVERING || rest_is_key(p, keys))
 		return;
+	c.relid = p->rel->relid;
+	c.amoid = BTREE_AM_OID;
+	c.nkeys = keys->n;
+	memcpy(c.keys, keys->key, keys->n * sizeof(HoneKey));
+	c.predicate = predicate;
+	p->ncovering++;
+	hone_advise_cover(p->run, p->st, p->rel, &c);
+}
+
+/* What keys are proposed for */
+#define NARROW		0		/* fewer rows */
+#define ORDERED		1		/* an order, a join: any share of the rows will do */
+
+static void
+propose(Parts *p, const Keys *keys, int purpose)
+{
+	if (keys->n == 0)
+		return;
+	propose_covering(p, keys, NULL);
+	if (p->made >= MAX_PER_RELATION ||
+		(purpose == NARROW && narrowed(p, keys) > WIDE))
+		return;
+	p->made++;
 	hone_advise_note(p->run, p->st,
 					 hone_advise_propose_keys(p->run, p->rel->relid, keys->key, keys->n));
 }
 
 /* first..., then one more key (which may be NULL) */
 static void
-propose_with(Parts *p, HoneUse **first, int nfirst, HoneUse *last)
+propose_with(Parts *p, HoneUse **first, int nfirst, HoneUse *last, int purpose)
 {
 	Keys		keys = {0};
 
 	add_uses(&keys, first, nfirst);
 	if (last)
 		add_key(&keys, &last->key);
-	propose(p, &keys);
+	propose(p, &keys, purpose);
 }
 
 static void
-propose_filters(Parts *p)
+propose_equalities(Parts *p)
 {
-	for (int i = 0; i < p->nequal; i++)
-		propose_with(p, &p->equal[i], 1, NULL);
 	/* all equalities, with each of them first: other queries may share that one */
 	for (int i = 0; i < p->nequal; i++)
 	{
@@ -158,24 +287,25 @@ propose_filters(Parts *p)
 
 		add_key(&keys, &p->equal[i]->key);
 		add_uses(&keys, p->equal, p->nequal);
-		propose(p, &keys);
+		propose(p, &keys, NARROW);
 	}
-	for (int i = 0; i < p->nin; i++)
-	{
-		propose_with(p, &p->in[i], 1, NULL);
-		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), p->in[i]);
-	}
-	for (int i = 0; i < p->narm; i++)
-	{
-		propose_with(p, &p->arm[i], 1, NULL);
-		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), p->arm[i]);
-	}
+	for (int i = 0; i < p->nequal; i++)
+		propose_with(p, &p->equal[i], 1, NULL, NARROW);
+	for (int i = 0; p->nequal > 2 && i < p->nequal; i++)
+		for (int k = i + 1; k < p->nequal; k++)
+			propose_with(p, &p->equal[i], 1, p->equal[k], NARROW);
+}
+
+static void
+propose_ranges(Parts *p)
+{
 	for (int i = 0; i < p->nrange; i++)
 	{
-		propose_with(p, &p->range[i], 1, NULL);
-		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), p->range[i]);
+		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), p->range[i],
+					 NARROW);
+		propose_with(p, &p->range[i], 1, NULL, NARROW);
 		for (int k = 0; k < p->nequal; k++)
-			propose_with(p, &p->equal[k], 1, p->range[i]);
+			propose_with(p, &p->equal[k], 1, p->range[i], NARROW);
 		for (int k = 0; k < Min(p->nin, 2); k++)
 		{
 			Keys		keys = {0};
@@ -183,54 +313,78 @@ propose_filters(Parts *p)
 			add_uses(&keys, p->equal, Min(p->nequal, HONE_MAX_KEYS - 2));
 			add_key(&keys, &p->in[k]->key);
 			add_key(&keys, &p->range[i]->key);
-			propose(p, &keys);
+			propose(p, &keys, NARROW);
 		}
 	}
-	for (int i = 0; p->nequal > 2 && i < p->nequal; i++)
-		for (int k = i + 1; k < p->nequal; k++)
-			propose_with(p, &p->equal[i], 1, p->equal[k]);
 }
 
 static void
-propose_orders(Parts *p)
+propose_filters(Parts *p)
 {
 	ListCell   *lc;
 
-	foreach(lc, p->rel->orders)
+	for (int i = 0; i < p->nin; i++)
 	{
-		HoneOrder  *order = lfirst(lc);
+		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), p->in[i],
+					 NARROW);
+		propose_with(p, &p->in[i], 1, NULL, NARROW);
+		if (i > 0)
+			propose_with(p, p->in, 2, NULL, NARROW);
+	}
+	propose_equalities(p);
+	propose_ranges(p);
+	foreach(lc, p->rel->groups)
+	{
 		Keys		keys = {0};
+		ListCell   *lu;
 
-		add_order(&keys, order);
-		propose(p, &keys);
+		foreach(lu, lfirst(lc))
+			add_key(&keys, &((HoneUse *) lfirst(lu))->key);
+		propose(p, &keys, NARROW);
+	}
+	for (int i = 0; i < p->narm; i++)
+	{
+		propose_with(p, &p->arm[i], 1, NULL, ORDERED);
+		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), p->arm[i], NARROW);
+	}
+}
 
+static void
+propose_order(Parts *p, const HoneOrder *order)
+{
+	Keys		keys = {0};
+
+	if (((HoneUse *) linitial(order->uses))->unusable)
+		return;
+	add_uses(&keys, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1));
+	add_order(&keys, order);
+	propose(p, &keys, ORDERED);
+
+	memset(&keys, 0, sizeof(keys));
+	add_order(&keys, order);
+	propose(p, &keys, ORDERED);
+
+	for (int i = 0; i < p->nequal; i++)
+	{
 		memset(&keys, 0, sizeof(keys));
-		add_uses(&keys, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1));
+		add_uses(&keys, &p->equal[i], 1);
 		add_order(&keys, order);
-		propose(p, &keys);
-
-		for (int i = 0; i < p->nequal; i++)
-		{
-			memset(&keys, 0, sizeof(keys));
-			add_uses(&keys, &p->equal[i], 1);
-			add_order(&keys, order);
-			propose(p, &keys);
-		}
-		for (int i = 0; i < p->njoin; i++)
-		{
-			memset(&keys, 0, sizeof(keys));
-			add_uses(&keys, &p->join[i], 1);
-			add_order(&keys, order);
-			propose(p, &keys);
-		}
-		if (p->nin > 0)
-		{
-			memset(&keys, 0, sizeof(keys));
-			add_uses(&keys, p->equal, Min(p->nequal, HONE_MAX_KEYS - 2));
-			add_key(&keys, &p->in[0]->key);
-			add_order(&keys, order);
-			propose(p, &keys);
-		}
+		propose(p, &keys, ORDERED);
+	}
+	for (int i = 0; i < Min(p->njoin, 3); i++)
+	{
+		memset(&keys, 0, sizeof(keys));
+		add_uses(&keys, &p->join[i], 1);
+		add_order(&keys, order);
+		propose(p, &keys, ORDERED);
+	}
+	if (p->nin > 0)
+	{
+		memset(&keys, 0, sizeof(keys));
+		add_uses(&keys, p->equal, Min(p->nequal, HONE_MAX_KEYS - 2));
+		add_key(&keys, &p->in[0]->key);
+		add_order(&keys, order);
+		propose(p, &keys, ORDERED);
 	}
 }
 
@@ -242,25 +396,136 @@ propose_joins(Parts *p)
 		HoneUse    *join = p->join[i];
 		Keys		keys = {0};
 
-		propose_with(p, &join, 1, NULL);
-
-		/* both orders with the equalities, and a range after the join */
-		propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), join);
-		add_key(&keys, &join->key);
-		add_uses(&keys, p->equal, p->nequal);
-		propose(p, &keys);
-		for (int k = 0; k < Min(p->nrange, 2); k++)
-			propose_with(p, &join, 1, p->range[k]);
-
 		/* all columns of a composite join */
-		memset(&keys, 0, sizeof(keys));
 		add_key(&keys, &join->key);
 		for (int k = 0; k < p->njoin; k++)
 			if (k != i && bms_overlap(p->join[k]->partners, join->partners))
 				add_key(&keys, &p->join[k]->key);
 		if (keys.n > 1)
-			propose(p, &keys);
+			propose(p, &keys, ORDERED);
+
+		propose_with(p, &join, 1, NULL, ORDERED);
+		if (p->nequal > 0)
+		{
+			/* both orders with the equalities */
+			propose_with(p, p->equal, Min(p->nequal, HONE_MAX_KEYS - 1), join,
+						 ORDERED);
+			memset(&keys, 0, sizeof(keys));
+			add_key(&keys, &join->key);
+			add_uses(&keys, p->equal, p->nequal);
+			propose(p, &keys, ORDERED);
+		}
+		/* a range after the join */
+		for (int k = 0; k < Min(p->nrange, 2); k++)
+			propose_with(p, &join, 1, p->range[k], ORDERED);
 	}
+}
+
+static bool
+is_fixed(const HoneKey *key, const HonePredicate *predicate)
+{
+	return key->attno != 0 && bms_is_member(key->attno, predicate->fixed);
+}
+
+/*
+ * Over the rows of a restriction only: by what else narrows or orders them; if
+ * there is nothing, by the restricted column itself.
+ */
+static void
+propose_partial(Parts *p, HonePredicate *predicate)
+{
+	HoneCandidate c = {0};
+	Keys		keys = {0};
+
+	for (int i = 0; i < p->nequal; i++)
+		if (!is_fixed(&p->equal[i]->key, predicate))
+			add_key(&keys, &p->equal[i]->key);
+	if (p->rel->orders != NIL)
+		add_order(&keys, linitial(p->rel->orders));
+	else if (p->nrange > 0 && !is_fixed(&p->range[0]->key, predicate))
+		add_key(&keys, &p->range[0]->key);
+	else if (p->njoin > 0)
+		add_key(&keys, &p->join[0]->key);
+	for (int i = 0; keys.n == 0 && i < p->nin; i++)
+		if (!is_fixed(&p->in[i]->key, predicate))
+			add_key(&keys, &p->in[i]->key);
+	if (keys.n == 0)
+	{
+		int			attno = bms_next_member(predicate->columns, -1);
+
+		if (attno <= 0)
+			return;
+		keys.n = 1;
+		keys.key[0] = hone_advise_column_key(p->rel->relid, attno);
+		if (!OidIsValid(keys.key[0].opfamily))
+			return;
+	}
+	c.relid = p->rel->relid;
+	c.amoid = BTREE_AM_OID;
+	c.nkeys = keys.n;
+	memcpy(c.keys, keys.key, keys.n * sizeof(HoneKey));
+	c.predicate = predicate;
+	hone_advise_note(p->run, p->st, hone_advise_propose(p->run, &c));
+	propose_covering(p, &keys, predicate);
+}
+
+/*
+ * Nothing to look for, but few columns to read: a narrow index instead of the
+ * table, whatever its first column.
+ */
+static void
+propose_narrow(Parts *p)
+{
+	Keys		keys = {0};
+	int			col = bms_next_member(p->rel->read, -1);
+
+	if (p->ncovering > 0 || col < 0 || col + FirstLowInvalidHeapAttributeNumber <= 0)
+		return;
+	keys.n = 1;
+	keys.key[0] = hone_advise_column_key(p->rel->relid,
+										 col + FirstLowInvalidHeapAttributeNumber);
+	if (!OidIsValid(keys.key[0].opfamily))
+		return;
+	if (bms_membership(p->rel->read) == BMS_SINGLETON)
+		propose(p, &keys, ORDERED);
+	else
+		propose_covering(p, &keys, NULL);
+}
+
+static void
+sort_uses(Parts *p, HoneRelUse *rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->uses)
+	{
+		HoneUse    *use = lfirst(lc);
+
+		if (use->unusable)
+			continue;
+		switch (use->kind)
+		{
+			case HONE_USE_EQUAL:
+				keep(p->equal, &p->nequal, use);
+				break;
+			case HONE_USE_IN:
+				keep(p->in, &p->nin, use);
+				break;
+			case HONE_USE_RANGE:
+				keep(p->range, &p->nrange, use);
+				break;
+			case HONE_USE_JOIN:
+				keep(p->join, &p->njoin, use);
+				break;
+			case HONE_USE_ARM:
+				keep(p->arm, &p->narm, use);
+				break;
+			case HONE_USE_CONTAINS:
+				break;
+		}
+	}
+	qsort(p->equal, p->nequal, sizeof(HoneUse *), by_sharing);
+	qsort(p->range, p->nrange, sizeof(HoneUse *), by_sharing);
 }
 
 void
@@ -272,51 +537,14 @@ hone_advise_btree(HoneRun *run, HoneStatement *st, HoneRelUse *rel)
 	p.run = run;
 	p.st = st;
 	p.rel = rel;
-	foreach(lc, rel->uses)
-	{
-		HoneUse    *use = lfirst(lc);
-
-		switch (use->kind)
-		{
-			case HONE_USE_EQUAL:
-				keep(p.equal, &p.nequal, use);
-				break;
-			case HONE_USE_IN:
-				keep(p.in, &p.nin, use);
-				break;
-			case HONE_USE_RANGE:
-				keep(p.range, &p.nrange, use);
-				break;
-			case HONE_USE_JOIN:
-				keep(p.join, &p.njoin, use);
-				break;
-			case HONE_USE_ARM:
-				keep(p.arm, &p.narm, use);
-				break;
-			case HONE_USE_CONTAINS:
-				break;
-		}
-	}
-	qsort(p.equal, p.nequal, sizeof(HoneUse *), by_sharing);
-
-	if (rel->pages > 0 && rel->pages < HONE_SMALL_PAGES)
-	{
-		/* Said once, for "why not?" */
-		HoneCandidate c = {0};
-
-		if (p.nequal + p.nrange + p.nin == 0)
-			return;
-		c.relid = rel->relid;
-		c.amoid = BTREE_AM_OID;
-		c.nkeys = 1;
-		c.keys[0] = (p.nequal > 0 ? p.equal[0] : p.nin > 0 ? p.in[0] : p.range[0])->key;
-		c.rejection = "the table is small: scanning it is cheap";
-		(void) hone_advise_propose(run, &c);
-		return;
-	}
+	sort_uses(&p, rel);
 	propose_filters(&p);
 	propose_joins(&p);
-	propose_orders(&p);
+	foreach(lc, rel->orders)
+		propose_order(&p, lfirst(lc));
+	foreach(lc, hone_advise_partial_predicates(run, rel))
+		propose_partial(&p, lfirst(lc));
+	propose_narrow(&p);
 }
 
 typedef struct SharingEntry

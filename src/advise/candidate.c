@@ -78,7 +78,7 @@ make_body(const HoneCandidate *c)
 	appendStringInfo(&buf, "ON %s USING %s (",
 					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(c->relid)),
 												get_rel_name(c->relid)),
-					 c->amoid == GIN_AM_OID ? "gin" : "btree");
+					 quote_identifier(get_am_name(c->amoid)));
 	for (int i = 0; i < c->nkeys; i++)
 	{
 		const HoneKey *key = &c->keys[i];
@@ -99,6 +99,8 @@ make_body(const HoneCandidate *c)
 						 quote_identifier(get_attname(c->relid, c->included[i], false)));
 	if (c->nincluded > 0)
 		appendStringInfoChar(&buf, ')');
+	if (c->pages_per_range > 0)
+		appendStringInfo(&buf, " WITH (pages_per_range = %d)", c->pages_per_range);
 	if (c->predicate)
 		appendStringInfo(&buf, " WHERE %s", c->predicate->sql);
 	return buf.data;
@@ -285,6 +287,21 @@ hone_advise_propose_keys(HoneRun *run, Oid relid, const HoneKey *keys, int nkeys
 	c.nkeys = Min(nkeys, HONE_MAX_KEYS);
 	memcpy(c.keys, keys, c.nkeys * sizeof(HoneKey));
 	return hone_advise_propose(run, &c);
+}
+
+/* A column as a key of a btree; without a family when it cannot be. */
+HoneKey
+hone_advise_column_key(Oid relid, AttrNumber attno)
+{
+	HoneKey		key = {0};
+	Oid			opclass = GetDefaultOpClass(get_atttype(relid, attno), BTREE_AM_OID);
+
+	key.label = get_attname(relid, attno, false);
+	key.sql = pstrdup(quote_identifier(key.label));
+	key.attno = attno;
+	key.opfamily = OidIsValid(opclass) ? get_opclass_family(opclass) : InvalidOid;
+	key.columns = bms_make_singleton(attno);
+	return key;
 }
 
 /* Attributes the index would depend on: an update of one of them costs. */

@@ -1,71 +1,117 @@
 /*
  * gin.c
- *	  Candidates for operators that look inside a value: jsonb, arrays,
- *	  tsvector, trigrams.
+ *	  Candidates of other access methods than btree: for operators that look
+ *	  inside a value (jsonb, arrays, tsvector, trigrams: GIN), for ranges, shapes
+ *	  and networks and what is nearest (GiST, SP-GiST), and for equality of
+ *	  values that a btree cannot hold (hash).
  *
- * Nothing is known here of particular types: the catalogue is asked which GIN
- * operator classes have the operator, so those of extensions (pg_trgm,
- * hstore, intarray) count when they are installed. When several have it, all
- * are proposed, and price and size decide (jsonb_path_ops is smaller,
- * jsonb_ops answers more operators).
+ * Which operator class knows which operator the catalogue says (opclass.c).
+ * When the method has classes for scalars too (btree_gin, btree_gist), the
+ * equalities of the statement come first in the key. An access method of some
+ * extension that is approximate, or that cannot be imagined, is named as
+ * rejected.
  */
 #include "postgres.h"
 
-#include "access/htup_details.h"
 #include "catalog/pg_am.h"
-#include "catalog/pg_amop.h"
-#include "catalog/pg_opclass.h"
-#include "parser/parse_coerce.h"
-#include "utils/catcache.h"
+#include "commands/defrem.h"
+#include "nodes/nodeFuncs.h"
 #include "utils/lsyscache.h"
-#include "utils/syscache.h"
 
 #include "advise/internal.h"
 
-/* GIN families with the operator; none when a btree has it too: then that is better. */
-static List *
-gin_families(Oid opno)
+#define MAX_SCALARS 2			/* before the key */
+#define LONG_VALUE 400			/* bytes on average: too long for a btree */
+
+static void
+make_inside_candidate(HoneCandidate *c, HoneRelUse *rel, HoneUse *use)
 {
-	CatCList   *list = SearchSysCacheList1(AMOPOPID, ObjectIdGetDatum(opno));
-	List	   *families = NIL;
-
-	for (int i = 0; i < list->n_members; i++)
-	{
-		Form_pg_amop amop = (Form_pg_amop) GETSTRUCT(&list->members[i]->tuple);
-
-		if (amop->amopmethod == BTREE_AM_OID)
-		{
-			families = NIL;
-			break;
-		}
-		if (amop->amopmethod == GIN_AM_OID && amop->amoppurpose == AMOP_SEARCH)
-			families = list_append_unique_oid(families, amop->amopfamily);
-	}
-	ReleaseSysCacheList(list);
-	return families;
+	memset(c, 0, sizeof(*c));
+	c->relid = rel->relid;
+	c->amoid = use->amoid;
+	c->nkeys = 1;
+	c->keys[0] = use->key;
+	c->keys[0].collation = InvalidOid;
+	c->rejection = use->unusable;
 }
 
-/* OIDs of the GIN operator classes for the type that have the operator. */
-List *
-hone_advise_gin_opclasses(Oid opno, Oid type)
+static bool
+is_multicolumn(Oid amoid)
 {
-	List	   *families = gin_families(opno);
-	List	   *result = NIL;
-	CatCList   *list;
+	return amoid == GIN_AM_OID || amoid == GIST_AM_OID;
+}
 
-	if (families == NIL)
-		return NIL;
-	list = SearchSysCacheList1(CLAAMNAMENSP, ObjectIdGetDatum(GIN_AM_OID));
-	for (int i = 0; i < list->n_members; i++)
+/* The equalities that the access method has a class for, then the key. */
+static void
+propose_with_scalars(HoneRun *run, HoneStatement *st, HoneRelUse *rel, HoneUse *use)
+{
+	HoneCandidate c;
+	ListCell   *lc;
+	int			n = 0;
+
+	make_inside_candidate(&c, rel, use);
+	foreach(lc, rel->uses)
 	{
-		Form_pg_opclass opclass = (Form_pg_opclass) GETSTRUCT(&list->members[i]->tuple);
+		HoneUse    *scalar = lfirst(lc);
+		Oid			opclass;
 
-		if (list_member_oid(families, opclass->opcfamily) &&
-			IsBinaryCoercible(type, opclass->opcintype))
-			result = lappend_oid(result, opclass->oid);
+		if (scalar->kind != HONE_USE_EQUAL || scalar->unusable || n == MAX_SCALARS ||
+			OidIsValid(scalar->key.collation))
+			continue;
+		opclass = GetDefaultOpClass(exprType(scalar->expr), use->amoid);
+		if (!OidIsValid(opclass))
+			continue;
+		memmove(&c.keys[n + 1], &c.keys[n], sizeof(HoneKey));
+		c.keys[n] = scalar->key;
+		c.keys[n].opclass = InvalidOid;
+		c.keys[n].opfamily = get_opclass_family(opclass);
+		c.nkeys++;
+		n++;
 	}
-	ReleaseSysCacheList(list);
-	return result;
+	if (n > 0)
+		hone_advise_note(run, st, hone_advise_propose(run, &c));
+}
+
+/* Two that one statement asks together, in one index. */
+static void
+propose_together(HoneRun *run, HoneStatement *st, HoneRelUse *rel, HoneUse *use)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->uses)
+	{
+		HoneUse    *other = lfirst(lc);
+		HoneCandidate c;
+
+		if (other == use)
+			return;				/* each pair once */
+		if (other->kind != HONE_USE_CONTAINS || other->amoid != use->amoid ||
+			other->unusable || strcmp(other->key.sql, use->key.sql) == 0)
+			continue;
+		make_inside_candidate(&c, rel, other);
+		c.keys[c.nkeys] = use->key;
+		c.keys[c.nkeys++].collation = InvalidOid;
+		hone_advise_note(run, st, hone_advise_propose(run, &c));
+	}
+}
+
+/* = on values too long for a btree. */
+static void
+propose_hash(HoneRun *run, HoneStatement *st, HoneRelUse *rel, HoneUse *use)
+{
+	HoneCandidate c = {0};
+	Oid			opclass = GetDefaultOpClass(exprType(use->expr), HASH_AM_OID);
+
+	if (use->key.attno <= 0 || !OidIsValid(opclass) ||
+		get_attavgwidth(rel->relid, use->key.attno) <= LONG_VALUE)
+		return;
+	c.relid = rel->relid;
+	c.amoid = HASH_AM_OID;
+	c.nkeys = 1;
+	c.keys[0] = use->key;
+	c.keys[0].opclass = InvalidOid;
+	c.keys[0].opfamily = get_opclass_family(opclass);
+	hone_advise_note(run, st, hone_advise_propose(run, &c));
 }
 
 void
@@ -76,17 +122,17 @@ hone_advise_gin(HoneRun *run, HoneStatement *st, HoneRelUse *rel)
 	foreach(lc, rel->uses)
 	{
 		HoneUse    *use = lfirst(lc);
-		HoneCandidate c = {0};
+		HoneCandidate c;
 
+		if (use->kind == HONE_USE_EQUAL || use->kind == HONE_USE_JOIN)
+			propose_hash(run, st, rel, use);
 		if (use->kind != HONE_USE_CONTAINS)
 			continue;
-		c.relid = rel->relid;
-		c.amoid = GIN_AM_OID;
-		c.nkeys = 1;
-		c.keys[0] = use->key;
-		c.keys[0].collation = InvalidOid;
-		if (rel->pages > 0 && rel->pages < HONE_SMALL_PAGES)
-			c.rejection = "the table is small: scanning it is cheap";
+		make_inside_candidate(&c, rel, use);
 		hone_advise_note(run, st, hone_advise_propose(run, &c));
+		if (use->unusable || !is_multicolumn(use->amoid))
+			continue;
+		propose_with_scalars(run, st, rel, use);
+		propose_together(run, st, rel, use);
 	}
 }

@@ -605,6 +605,7 @@ hone_advise_harvest(HoneRun *run)
 {
 	do_all(run, first_plans);
 	do_all(run, learn_variants);
+	hone_advise_merge(run);
 	do_all(run, borrow);
 	do_all(run, combine);
 }

@@ -18,8 +18,8 @@
 #include "base/owner.h"
 #include "whatif/whatif.h"
 
-#define HONE_MAX_KEYS		4	/* key columns of a candidate */
-#define HONE_MAX_INCLUDED	3	/* columns in INCLUDE */
+#define HONE_MAX_KEYS		6	/* key columns of a candidate */
+#define HONE_MAX_INCLUDED	10	/* columns in INCLUDE */
 #define HONE_SMALL_PAGES	32	/* smaller tables get no index */
 
 /* A column or expression an index is, or could be, keyed by. */
@@ -44,7 +44,8 @@ typedef enum HoneUseKind
 	HONE_USE_RANGE,				/* <, BETWEEN, LIKE 'x%' */
 	HONE_USE_JOIN,				/* = a column of another relation */
 	HONE_USE_ARM,				/* in one arm of an OR */
-	HONE_USE_CONTAINS			/* an operator of some GIN operator class */
+	HONE_USE_CONTAINS			/* an operator of another class than a btree's:
+								 * GIN, GiST, SP-GiST, hash */
 } HoneUseKind;
 
 /* One use of a key by one relation of a statement. */
@@ -54,6 +55,10 @@ typedef struct HoneUse
 	Node	   *expr;			/* with varno 1 */
 	HoneKey		key;			/* key.sql is filled after the planner returned */
 	double		selectivity;
+	Oid			amoid;			/* InvalidOid: btree */
+	bool		distance;		/* ORDER BY key <-> value */
+	bool		literal;		/* constants in it stand in the text */
+	const char *unusable;		/* no index serves it as it is written: why */
 	Relids		partners;		/* joins: the relations at the other side */
 	double		shared;			/* weight of all statements that use the key so */
 } HoneUse;
@@ -71,9 +76,12 @@ typedef struct HonePredicate
 	Node	   *clause;			/* with varno 1 */
 	const char *sql;
 	Bitmapset  *columns;		/* attribute numbers */
+	Bitmapset  *fixed;			/* of those: no key, because the predicate says it */
+	int			nclauses;		/* restrictions it is made of */
 	double		selectivity;
 	bool		literal;		/* constants stand in the text */
 	bool		usable;			/* the same in (nearly) all samples */
+	bool		firm;			/* must be literal to be usable */
 } HonePredicate;
 
 /* What one statement does with one occurrence of a table. */
@@ -82,7 +90,9 @@ typedef struct HoneRelUse
 	Oid			relid;
 	List	   *uses;
 	List	   *orders;
+	List	   *groups;			/* lists of HoneUse: ANDed in one arm of an OR */
 	List	   *predicates;
+	Bitmapset  *selected;		/* attributes needed above the scan, and ... */
 	Bitmapset  *read;			/* attributes read, offset by
 								 * FirstLowInvalidHeapAttributeNumber */
 	bool		limited;		/* LIMIT above */
@@ -162,6 +172,7 @@ typedef struct HoneStatement
 	double		calls;			/* executions it stands for */
 	double		duration_ms;	/* of the sample; 0: not measured */
 	bool		generic;		/* stands for executions with a generic plan */
+	bool		check;			/* asked by the server itself, see fkey.c */
 
 	const char *failure;		/* why it is out of the run, or NULL */
 	double		weight;			/* calls, corrected by measured time */
@@ -226,6 +237,7 @@ typedef struct HoneCandidate
 	int			nincluded;
 	AttrNumber	included[HONE_MAX_INCLUDED];
 	HonePredicate *predicate;	/* NULL: none */
+	int			pages_per_range;	/* BRIN */
 	const char *body;			/* ON table USING ...; its identity */
 	HoneIndex  *index;
 	double		write_cost;
@@ -236,6 +248,7 @@ typedef struct HoneCandidate
 	double		hurts_ratio;
 	bool		chosen;
 	bool		seeded;			/* made as a variant of another */
+	bool		merged;			/* of two others */
 } HoneCandidate;
 
 typedef struct HoneRun
@@ -250,6 +263,7 @@ typedef struct HoneRun
 
 	List	   *groups;
 	int			nstatements;
+	int			nread;			/* of them, not added by fkey.c */
 	HoneStatement **statements;
 	StringInfoData skipped;		/* members of a jsonb array */
 	int			nskipped;
@@ -260,6 +274,7 @@ typedef struct HoneRun
 
 	int			ncandidates;
 	int			maxcandidates;
+	int			nmerged;
 	HoneCandidate **candidates;
 	struct HTAB *bodies;		/* body -> candidate */
 	bool		captured;		/* the statements are what was measured here */
@@ -352,16 +367,38 @@ extern HoneCandidate *hone_advise_propose(HoneRun *run, HoneCandidate *c);
 extern HoneCandidate *hone_advise_propose_keys(HoneRun *run, Oid relid,
 											   const HoneKey *keys, int nkeys);
 extern Bitmapset *hone_advise_candidate_columns(const HoneCandidate *c);
+extern HoneKey hone_advise_column_key(Oid relid, AttrNumber attno);
 extern char *hone_advise_index_name(HoneRun *run, const HoneCandidate *c, List *taken);
 
 extern void hone_advise_note(HoneRun *run, HoneStatement *st, HoneCandidate *c);
 
+/* in opclass.c */
+extern Oid	hone_advise_opclass_method(Oid opclass);
+extern List *hone_advise_opclasses(Oid amoid, Oid type);
+extern List *hone_advise_opclasses_with(Oid opno, Oid type, char purpose);
+extern Oid	hone_advise_foreign_order(Oid opno, Oid type);
+extern Oid	hone_advise_multi_minmax(Oid type);
+
+/* in family.c: all candidates of one relation, except merged ones */
+extern void hone_advise_families(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
+
+/* in brin.c, cover.c, merge.c, fkey.c */
+extern void hone_advise_brin(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
+extern bool hone_advise_may_include(const HoneCandidate *c);
+extern bool hone_advise_include(HoneRelUse *rel, HoneCandidate *c);
+extern void hone_advise_cover(HoneRun *run, HoneStatement *st, HoneRelUse *rel,
+							  HoneCandidate *base);
+extern void hone_advise_merge(HoneRun *run);
+extern void hone_advise_add_key_checks(HoneRun *run);
+
+/* in predicate.c */
+extern void hone_advise_count_predicates(HoneRun *run);
+extern List *hone_advise_partial_predicates(HoneRun *run, HoneRelUse *rel);
+
 /* in btree.c, gin.c, variant.c */
 extern void hone_advise_count_sharing(HoneRun *run);
-extern void hone_advise_count_predicates(HoneRun *run);
 extern void hone_advise_btree(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
 extern void hone_advise_gin(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
-extern List *hone_advise_gin_opclasses(Oid opno, Oid type);
 extern void hone_advise_variants(HoneRun *run, HoneStatement *st,
 								 HoneRelUse *rel, HoneCandidate *base);
 
@@ -471,6 +508,8 @@ extern void hone_advise_find_hints(HoneRun *run, bool all);
 extern void hone_advise_load_workload(HoneRun *run);
 extern void hone_advise_load_given(HoneRun *run, ArrayType *statements, ArrayType *weights);
 extern void hone_advise_load_one(HoneRun *run, const char *statement, ArrayType *parameters);
+extern HoneStatement *hone_advise_add_statement(HoneRun *run, HoneQueryGroup *group,
+												const char *text, double calls);
 extern void hone_advise_skip(HoneRun *run, int64 queryid, Oid userid, const char *why);
 extern void hone_advise_load_refused(HoneRun *run);
 

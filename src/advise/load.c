@@ -99,6 +99,13 @@ add_statement(HoneRun *run, HoneQueryGroup *group, const char *text, double call
 	return st;
 }
 
+/* For fkey.c. */
+HoneStatement *
+hone_advise_add_statement(HoneRun *run, HoneQueryGroup *group, const char *text, double calls)
+{
+	return add_statement(run, group, text, calls);
+}
+
 static HoneQueryGroup *
 add_group(HoneRun *run, int64 queryid, Oid userid, const char *text, double calls)
 {

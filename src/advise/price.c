@@ -149,7 +149,7 @@ hone_advise_is_bounded(HoneStatement *st, HoneCandidate *c)
 	foreach(lr, st->rels)
 	{
 		HoneRelUse *rel = lfirst(lr);
-		int			unserved = rel->nfilters - (c->predicate ? 1 : 0);
+		int			unserved = rel->nfilters - (c->predicate ? c->predicate->nclauses : 0);
 		int			at = 0;
 
 		if (rel->relid != c->relid || !rel->limited || rel->filtered_elsewhere)

@@ -123,10 +123,7 @@ propose_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused(
 
 	hone_advise_enter_plain(&scope);
 	foreach(lc, st->rels)
-	{
-		hone_advise_btree(run, st, lfirst(lc));
-		hone_advise_gin(run, st, lfirst(lc));
-	}
+		hone_advise_families(run, st, lfirst(lc));
 	hone_leave(&scope);
 }
 
@@ -168,6 +165,7 @@ hone_advise_run(HoneRun *run)
 	run->max_planner_calls = Max(MIN_CALLS, (uint64) run->nstatements * CALLS_PER_STATEMENT);
 	for (int i = 0; i < run->nstatements; i++)
 		hone_advise_read_statement(run, run->statements[i]);
+	hone_advise_add_key_checks(run);
 	set_weights(run);
 	hone_advise_count_sharing(run);
 	hone_advise_count_predicates(run);

@@ -534,12 +534,54 @@ add_relids(HoneStatement *st, List *relids)
 	}
 }
 
+static bool
+has_constant_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return IsA(node, Const) || expression_tree_walker(node, has_constant_walker, context);
+}
+
+static bool
+has_expression(const HoneRelUse *rel, Node *expr)
+{
+	ListCell   *lu;
+	ListCell   *lo;
+
+	foreach(lu, rel->uses)
+		if (equal(expr, ((HoneUse *) lfirst(lu))->expr))
+			return true;
+	foreach(lo, rel->orders)
+		foreach(lu, ((HoneOrder *) lfirst(lo))->uses)
+			if (equal(expr, ((HoneUse *) lfirst(lu))->expr))
+				return true;
+	return false;
+}
+
+/* An expression with a constant in it that the generic plan has not. */
+static void
+mark_expression(HoneUse *use, Oid relid, List *generic)
+{
+	ListCell   *lg;
+
+	if (use->key.attno != 0 || !has_constant_walker(use->expr, NULL))
+		return;
+	use->literal = false;
+	foreach(lg, generic)
+	{
+		HoneRelUse *other = lfirst(lg);
+
+		use->literal |= other->relid == relid && has_expression(other, use->expr);
+	}
+}
+
 /* Which predicates does the generic plan see too? Those stand in the text. */
 static void
 mark_literals(List *rels, List *generic)
 {
 	ListCell   *lr;
 	ListCell   *lg;
+	ListCell   *lo;
 	ListCell   *lp;
 	ListCell   *lq;
 
@@ -562,6 +604,11 @@ mark_literals(List *rels, List *generic)
 						predicate->literal = true;
 			}
 		}
+		foreach(lp, rel->uses)
+			mark_expression(lfirst(lp), rel->relid, generic);
+		foreach(lo, rel->orders)
+			foreach(lp, ((HoneOrder *) lfirst(lo))->uses)
+				mark_expression(lfirst(lp), rel->relid, generic);
 	}
 }
 
