@@ -1,0 +1,169 @@
+"""One workload through all methods and budgets: see test/bench/advise.
+
+Order matters: pg_hone is asked first, of a database that has nothing else in it,
+then the peers with hypothetical indexes; only then is anything built.
+"""
+import argparse
+import sys
+import time
+
+import peers
+import together
+from base import Session, Workload
+from judge import ByBuilding, ByHypopg, anonymous
+
+MB = 1e6
+
+
+class Answer:
+    """What a method chose at a budget, what that took, and how it was judged."""
+
+    def __init__(self, method, budget, definitions, dropped=(), note='', size=0, gap=None, calls=0, cpu=0.0, wall=None):
+        self.method, self.budget, self.definitions, self.dropped, self.note = method, budget, definitions, list(dropped), note
+        self.size, self.gap, self.calls, self.cpu, self.wall = size, gap, calls, cpu, wall
+        self.hypopg = self.built = self.costs = self.built_size = self.executed = None
+
+
+def ask_hone(options, workload, budget):
+    session = Session(options.host, options.database)
+    session.run('CREATE EXTENSION IF NOT EXISTS pg_hone')
+    session.run("SET pg_hone.advisor_time_limit = '10min'")
+    texts, weights = [s.text for s in workload.statements], [s.weight for s in workload.statements]
+    cpu, wall = session.server_seconds(), time.monotonic()
+    found = session.rows('SELECT action, definition, size_bytes, undo_definition FROM hone.recommend_for(%s, %s, %s)', (texts, weights, budget))
+    cpu, wall = session.server_seconds() - cpu, time.monotonic() - wall
+    names = [row[0] for row in session.rows("SELECT attname FROM pg_attribute WHERE attrelid = 'hone.advisor_runs'::regclass AND attnum > 0")]
+    run = dict(zip(names, session.rows('SELECT * FROM hone.advisor_runs ORDER BY run_id DESC LIMIT 1')[0]))
+    for skipped in run['skipped']:
+        print(f'pg_hone skipped a statement: {skipped}', file=sys.stderr)
+    dropped = [session.value('SELECT %s::regclass::oid', (definition.split()[-1].rstrip(';'),))
+               for action, definition, size, undo in found if action == 'drop']
+    created = [row for row in found if row[0] == 'create']
+    session.close()
+    return Answer('pg_hone', budget, [anonymous(row[1]) for row in created], dropped, f'drops {len(dropped)}' if dropped else '',
+                  sum(row[2] for row in created), run.get('gap'), run['planner_calls'], cpu, wall)
+
+
+def ask_peer(whatif, name, method, budget, seconds):
+    whatif.begin(seconds)
+    chosen, note = method(whatif, budget if budget is not None else float('inf'))
+    return Answer(name, budget, [anonymous(i.definition) for i in chosen], (), note, sum(whatif.size(i) for i in chosen),
+                  None, whatif.calls, whatif.seconds())
+
+
+def judge(answers, by_hypopg, by_building, execute):
+    for answer in answers:
+        if by_hypopg:
+            answer.hypopg, answer.costs = by_hypopg.relative(answer.definitions, answer.dropped)
+        if by_building:
+            answer.built, answer.costs = by_building.relative(answer.definitions, answer.dropped)
+            answer.built_size = by_building.size(answer.definitions)
+            if execute:
+                answer.executed = by_building.execute(answer.definitions, answer.dropped)
+
+
+def figure(value, form):
+    return '-' if value is None else form.format(value)
+
+
+def print_table(workload, budget, answers, base_executed):
+    executed = ' CPU run | blocks |' if base_executed else ''
+    share = 'no limit' if budget is None else f'{100 * budget / workload.bytes:.0f} %, {budget / MB:.1f} MB'
+    print(f'\n#### {workload.name}, budget {share}\n')
+    print(f'| method | cost, HypoPG | cost, built |{executed} indexes | MB estimated | MB built | gap | planner calls | CPU s | wall s | |')
+    print('| --- ' * (11 + 2 * bool(base_executed)) + '|')
+    for a in answers:
+        run = ''
+        if base_executed:
+            run = ' - | - |' if a.executed is None else f' {a.executed[0] / base_executed[0]:.4f} | {a.executed[1] / base_executed[1]:.4f} |'
+        over = budget is not None and a.built_size is not None and a.built_size > budget * 1.02
+        print(f"| {a.method} | {figure(a.hypopg, '{:.4f}')} | {figure(a.built, '{:.4f}')} |{run} {len(a.definitions)} | {a.size / MB:.1f} |"
+              f" {figure(a.built_size and a.built_size / MB, '{:.1f}')}{' (over)' if over else ''} | {figure(a.gap, '{:.4f}')} | {a.calls} |"
+              f" {a.cpu:.2f} | {figure(a.wall, '{:.2f}')} | {a.note} |")
+
+
+def print_losses(workload, answers, limit):
+    """Where another set is better than pg_hone's: on which statements, by which indexes."""
+    hone = next(a for a in answers if a.method == 'pg_hone')
+    best = min((a for a in answers if a is not hone and a.built is not None), key=lambda a: a.built, default=None)
+    if not best or hone.built is None:
+        return
+    verdict = 'worse' if best.built < hone.built else 'better'
+    print(f'\npg_hone is {100 * abs(hone.built / best.built - 1):.1f} % {verdict} than the best other, {best.method}.')
+    if verdict == 'better' or not limit:
+        return
+    differ = sorted(workload.statements, key=lambda s: s.weight * (best.costs[s][0] - hone.costs[s][0]))[:limit]
+    for s in differ:
+        if best.costs[s][0] >= hone.costs[s][0]:
+            break
+        print(f'\n{s.name}, weight {s.weight:g}: {hone.costs[s][0]:.1f} with pg_hone, {best.costs[s][0]:.1f} with {best.method}')
+        for title, answer in (('pg_hone', hone), (best.method, best)):
+            print(f"  {title}: {'; '.join(name.replace('CREATE INDEX ON public.', '') for name in answer.costs[s][1]) or 'no index'}")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument('--host', required=True)
+    parser.add_argument('--database', required=True)
+    parser.add_argument('--statements', required=True)
+    parser.add_argument('--budgets', default='5,10,25,50,100,none')
+    parser.add_argument('--methods', default='pg_hone,extend,extend+include,db2advis,anytime,dexter,together')
+    parser.add_argument('--peer-seconds', type=float, default=60)
+    parser.add_argument('--all', action='store_true')
+    parser.add_argument('--build', default='auto', choices=('auto', 'yes', 'no'))
+    parser.add_argument('--execute', action='store_true')
+    parser.add_argument('--losses', type=int, default=0)
+    parser.add_argument('--show', action='store_true')
+    options = parser.parse_args()
+    methods = options.methods.split(',')
+
+    session = Session(options.host, options.database, 'pg_hone.enabled = off', "maintenance_work_mem = '256MB'")
+    hypopg = session.value("SELECT count(*) FROM pg_available_extensions WHERE name = 'hypopg'")
+    if hypopg:
+        session.run('CREATE EXTENSION IF NOT EXISTS hypopg')
+    else:
+        print('HypoPG is not installed (package postgresql-15-hypopg): no peers, and indexes are judged by building them')
+    workload = Workload(options.database, session, options.statements, options.all)
+    budgets = [None if b == 'none' else int(workload.bytes * float(b) / 100) for b in options.budgets.split(',')]
+    print(f'\n### {workload.name}: {len(workload.statements)} statements, tables of {workload.bytes / MB:.1f} MB', flush=True)
+
+    answers = {budget: [] for budget in budgets}
+    if 'pg_hone' in methods:
+        for budget in budgets:
+            answers[budget].append(ask_hone(options, workload, budget))
+    if hypopg:
+        whatif = peers.WhatIf(session, workload)
+        for name, method in peers.PEERS.items():
+            for budget in budgets if name in methods else []:
+                answers[budget].append(ask_peer(whatif, name, method, budget, options.peer_seconds))
+        if 'dexter' in methods and None in budgets:
+            answers[None].append(ask_peer(whatif, 'dexter', peers.dexter, None, options.peer_seconds))
+        session.run('SELECT hypopg_reset()')
+    build = options.build == 'yes' or options.build == 'auto' and workload.bytes < 2e9
+    by_hypopg = ByHypopg(session, workload) if hypopg else None
+    by_building = ByBuilding(session, workload) if build else None
+    every = [a for found in answers.values() for a in found]
+    if build:
+        by_building.build([d for a in every for d in a.definitions])
+    if build and 'together' in methods:
+        for budget in budgets:
+            chosen, seconds, calls = together.choose(by_building, every, budget)
+            answers[budget].append(Answer('together', budget, chosen, (), 'built', by_building.size(chosen), None, calls, seconds))
+    executed = by_building.execute([], []) if build and options.execute else None
+    for budget in budgets:
+        judge(answers[budget], by_hypopg, by_building, options.execute)
+        print_table(workload, budget, answers[budget], executed)
+        if 'pg_hone' in methods and build:
+            print_losses(workload, answers[budget], options.losses)
+        if options.show:
+            for a in answers[budget]:
+                print(f'\n{a.method}:')
+                for definition in a.definitions:
+                    print(f"  {definition.replace('CREATE INDEX ON public.', '')}" +
+                          (f' -- {by_building.sizes[definition] / MB:.2f} MB' if build else ''))
+        sys.stdout.flush()
+    if build:
+        print(f'\n({len(by_building.oids)} indexes were built, in {by_building.seconds:.0f} s.)')
+
+
+main()
