@@ -57,7 +57,7 @@ class Table:
         self.name, self.tuples, self.bytes = name, tuples, size
         self.columns = []       # in order
         self.keys = set()       # those that a b-tree can have
-        self.indexes = []       # (oid, columns) of those that exist
+        self.indexes = []       # (oid, columns in order) of those that exist
 
 
 class Statement:
@@ -93,9 +93,9 @@ def read_tables(session):
         if key:
             tables[table].keys.add(column)
     for table, oid, columns in session.rows(
-            "SELECT c.relname, indexrelid, array(SELECT attname::text FROM pg_attribute WHERE attrelid = indrelid AND attnum = ANY (indkey))"
+            "SELECT c.relname, indexrelid, array(SELECT attname::text FROM unnest(indkey) WITH ORDINALITY k (n, i) JOIN pg_attribute ON attrelid = indrelid AND attnum = n ORDER BY i)"
             " FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE relnamespace = 'public'::regnamespace"):
-        tables[table].indexes.append((oid, set(columns)))
+        tables[table].indexes.append((oid, tuple(columns)))
     return tables
 
 
@@ -126,6 +126,12 @@ def look_at(statement, tables, session):
         statement.writes = (kind, table, changed, rows)
 
 
+def exists(table, keys):
+    """Is there an index with these leading keys? Then none is proposed with just
+    them: HypoPG, whose trees have no height, would find a copy cheaper."""
+    return any(columns[:len(keys)] == tuple(keys) for oid, columns in table.indexes)
+
+
 class Index(namedtuple('Index', 'table keys include')):
     """A candidate of the peers: columns only, ascending."""
 
@@ -152,7 +158,7 @@ def write_charge(workload, indexes):
         entries = sum(ENTRY_COST.get(method, 1.0) * share for method, columns, share in added)
         if kind == 'UPDATE':
             existing = workload.tables[name].indexes
-            if any(columns & changed for oid, columns in existing):
+            if any(changed.intersection(columns) for oid, columns in existing):
                 pass                        # not HOT in any case
             elif any(columns & changed for method, columns, share in added if method != 'brin'):
                 entries += ENTRY_COST['btree'] * len(existing)

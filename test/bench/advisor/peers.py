@@ -9,10 +9,10 @@ import itertools
 import random
 import time
 
-from base import Index, write_charge
+from base import Index, exists, write_charge
 
 MIN_STEP = 0.003            # Extend stops where a step gains less of the initial cost
-MAX_WIDTH = 3
+MAX_WIDTH = 3           # of its indexes
 
 
 class OutOfTime(Exception):
@@ -129,27 +129,36 @@ def covering(workload, table, keys):
     return found
 
 
+def longer(workload, keys, table, every):
+    """These keys and one more column that a statement mentions with the first."""
+    return [Index(table, keys + (column,), ()) for other, column in every
+            if other == table and column not in keys
+            and any(keys[0] in s.columns.get(table, ()) and column in s.columns[table] for s in workload.statements)]
+
+
 def extend(whatif, budget, include=False):
-    """Add an index of one column or append a column to a chosen one, whichever
-    gains most per byte; with include also a list that covers a statement."""
+    """Add an index of one column (of two, where one of the first exists) or append
+    a column to a chosen one, whichever gains most per byte; with include also a
+    list that covers a statement."""
     workload, chosen = whatif.workload, []
     every = attributes(workload)
+    first = []
+    for table, column in every:
+        first += longer(workload, (column,), table, every) if exists(workload.tables[table], (column,)) else [Index(table, (column,), ())]
+    if include:
+        first += [Index(table, (column,), rest) for table, column in every for rest in covering(workload, table, (column,))]
     costs = whatif.costs([])
     initial = now = sum(costs.values())
     try:
         while True:
             best = None
             used = sum(whatif.size(i) for i in chosen)
-            moves = [(None, Index(table, (column,), ())) for table, column in every]
+            moves = [(None, index) for index in first]
             for old in chosen:
                 if len(old.keys) < MAX_WIDTH and not old.include:
-                    moves += [(old, Index(table, old.keys + (column,), ())) for table, column in every
-                              if table == old.table and column not in old.keys
-                              and any(old.keys[0] in s.columns.get(table, ()) and column in s.columns[table] for s in workload.statements)]
+                    moves += [(old, index) for index in longer(workload, old.keys, old.table, every)]
                 if include and not old.include:
                     moves += [(old, Index(old.table, old.keys, rest)) for rest in covering(workload, old.table, old.keys)]
-            if include:
-                moves += [(None, Index(table, (column,), rest)) for table, column in every for rest in covering(workload, table, (column,))]
             for old, new in moves:
                 if new in chosen:
                     continue
@@ -176,7 +185,8 @@ def permutations(workload, statement, width):
             continue
         for count in range(1, width + 1):
             for keys in itertools.permutations(usable, count):
-                yield Index(table, keys, ())
+                if not exists(workload.tables[table], keys):
+                    yield Index(table, keys, ())
 
 
 def db2advis(whatif, budget):
@@ -191,9 +201,9 @@ def db2advis(whatif, budget):
             for index in used:
                 gains[index] = gains.get(index, 0) + base[statement.name] - statement.weight * cost
         for short in list(gains):       # a prefix of another: its gain goes there
-            longer = [i for i in gains if i.table == short.table and i != short and i.keys[:len(short.keys)] == short.keys]
-            if longer:
-                gains[max(longer, key=gains.get)] += gains.pop(short)
+            wider = [i for i in gains if i.table == short.table and i != short and i.keys[:len(short.keys)] == short.keys]
+            if wider:
+                gains[max(wider, key=gains.get)] += gains.pop(short)
         order = sorted((i for i in gains if gains[i] > whatif.charge([i])), key=lambda i: -gains[i] / whatif.size(i))
         used = 0
         for index in order:

@@ -1,9 +1,19 @@
 """One workload through all methods and budgets: see test/bench/advise.
 
+For work on the advisor it may be run by itself, against any server that has
+pg_hone preloaded, autovacuum off, and the workload loaded (random.sql and the
+workload's load.sql, with -v scale=..., then VACUUM ANALYZE). With --peers FILE
+what peers chose is kept in FILE, and not asked again:
+
+	run.py --host DIRECTORY --database tpch --statements tpch/statements.sql --peers FILE --losses 5
+
 Order matters: pg_hone is asked first, of a database that has nothing else in it,
 then the peers with hypothetical indexes; only then is anything built.
 """
 import argparse
+import hashlib
+import json
+import os
 import sys
 import time
 
@@ -13,6 +23,7 @@ from base import Session, Workload
 from judge import ByBuilding, ByHypopg, anonymous
 
 MB = 1e6
+STARTED = time.monotonic()
 
 
 class Answer:
@@ -44,11 +55,39 @@ def ask_hone(options, workload, budget):
                   sum(row[2] for row in created), run.get('gap'), run['planner_calls'], cpu, wall)
 
 
-def ask_peer(whatif, name, method, budget, seconds):
-    whatif.begin(seconds)
-    chosen, note = method(whatif, budget if budget is not None else float('inf'))
-    return Answer(name, budget, [anonymous(i.definition) for i in chosen], (), note, sum(whatif.size(i) for i in chosen),
-                  None, whatif.calls, whatif.seconds())
+class Kept:
+    """What peers chose before, in a file: the same question gets the same answer."""
+
+    def __init__(self, path, workload):
+        self.path, self.found = path, {}
+        self.workload = hashlib.md5(repr([(s.text, s.weight) for s in workload.statements]).encode()).hexdigest()
+        if path and os.path.exists(path):
+            with open(path) as file:
+                self.found = json.load(file)
+
+    def key(self, *question):
+        return ' '.join(map(str, (self.workload,) + question))
+
+    def keep(self, key, answer):
+        self.found[key] = answer
+        if self.path:
+            with open(self.path, 'w') as file:
+                json.dump(self.found, file, indent=1)
+
+
+def ask_peer(kept, whatif, name, method, budget, seconds):
+    key = kept.key(name, budget, seconds)
+    if key not in kept.found:
+        whatif.begin(seconds)
+        chosen, note = method(whatif, budget if budget is not None else float('inf'))
+        kept.keep(key, [[anonymous(i.definition) for i in chosen], note, sum(whatif.size(i) for i in chosen), whatif.calls, whatif.seconds()])
+        progress(f'{name} at {budget}')
+    definitions, note, size, calls, cpu = kept.found[key]
+    return Answer(name, budget, definitions, (), note, size, None, calls, cpu)
+
+
+def progress(what):
+    print(f'[{time.monotonic() - STARTED:5.0f} s] {what}', file=sys.stderr, flush=True)
 
 
 def judge(answers, by_hypopg, by_building, execute):
@@ -85,12 +124,16 @@ def print_table(workload, budget, answers, base_executed):
 def print_losses(workload, answers, limit):
     """Where another set is better than pg_hone's: on which statements, by which indexes."""
     hone = next(a for a in answers if a.method == 'pg_hone')
-    best = min((a for a in answers if a is not hone and a.built is not None), key=lambda a: a.built, default=None)
-    if not best or hone.built is None:
+    others = [a for a in answers if a is not hone and a.built is not None]
+    if not others or hone.built is None:
         return
-    verdict = 'worse' if best.built < hone.built else 'better'
-    print(f'\npg_hone is {100 * abs(hone.built / best.built - 1):.1f} % {verdict} than the best other, {best.method}.')
-    if verdict == 'better' or not limit:
+    for what, found in (('peer', [a for a in others if a.method != 'together']), ('set put together of all', [a for a in others if a.method == 'together'])):
+        if found:
+            best = min(found, key=lambda a: a.built)
+            print(f"\nCost with pg_hone: {100 * (hone.built / best.built - 1):+.1f} % beside the best {what}"
+                  + (f' ({best.method}).' if what == 'peer' else '.'))
+    best = min(others, key=lambda a: a.built)
+    if best.built >= hone.built:
         return
     differ = sorted(workload.statements, key=lambda s: s.weight * (best.costs[s][0] - hone.costs[s][0]))[:limit]
     for s in differ:
@@ -109,6 +152,7 @@ def main():
     parser.add_argument('--budgets', default='5,10,25,50,100,none')
     parser.add_argument('--methods', default='pg_hone,extend,extend+include,db2advis,anytime,dexter,together')
     parser.add_argument('--peer-seconds', type=float, default=60)
+    parser.add_argument('--peers', help='file of what peers chose')
     parser.add_argument('--all', action='store_true')
     parser.add_argument('--build', default='auto', choices=('auto', 'yes', 'no'))
     parser.add_argument('--execute', action='store_true')
@@ -131,24 +175,28 @@ def main():
     if 'pg_hone' in methods:
         for budget in budgets:
             answers[budget].append(ask_hone(options, workload, budget))
+            progress(f'pg_hone at {budget}')
     if hypopg:
-        whatif = peers.WhatIf(session, workload)
+        whatif, kept = peers.WhatIf(session, workload), Kept(options.peers, workload)
         for name, method in peers.PEERS.items():
             for budget in budgets if name in methods else []:
-                answers[budget].append(ask_peer(whatif, name, method, budget, options.peer_seconds))
+                answers[budget].append(ask_peer(kept, whatif, name, method, budget, options.peer_seconds))
         if 'dexter' in methods and None in budgets:
-            answers[None].append(ask_peer(whatif, 'dexter', peers.dexter, None, options.peer_seconds))
+            answers[None].append(ask_peer(kept, whatif, 'dexter', peers.dexter, None, options.peer_seconds))
         session.run('SELECT hypopg_reset()')
     build = options.build == 'yes' or options.build == 'auto' and workload.bytes < 2e9
     by_hypopg = ByHypopg(session, workload) if hypopg else None
     by_building = ByBuilding(session, workload) if build else None
     every = [a for found in answers.values() for a in found]
+    progress('building')
     if build:
         by_building.build([d for a in every for d in a.definitions])
     if build and 'together' in methods:
         for budget in budgets:
             chosen, seconds, calls = together.choose(by_building, every, budget)
-            answers[budget].append(Answer('together', budget, chosen, (), 'built', by_building.size(chosen), None, calls, seconds))
+            progress(f'together at {budget}')
+            answers[budget].append(Answer('together', budget, chosen, (), 'bar', by_building.size(chosen), None, calls, seconds))
+            every.append(answers[budget][-1])       # a larger budget starts from it
     executed = by_building.execute([], []) if build and options.execute else None
     for budget in budgets:
         judge(answers[budget], by_hypopg, by_building, options.execute)
