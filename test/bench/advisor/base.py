@@ -94,7 +94,7 @@ def read_tables(session):
             tables[table].keys.add(column)
     for table, oid, columns in session.rows(
             "SELECT c.relname, indexrelid, array(SELECT attname::text FROM unnest(indkey) WITH ORDINALITY k (n, i) JOIN pg_attribute ON attrelid = indrelid AND attnum = n ORDER BY i)"
-            " FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE relnamespace = 'public'::regnamespace"):
+            " FROM pg_index JOIN pg_class c ON c.oid = indrelid WHERE indisvalid AND relnamespace = 'public'::regnamespace"):
         tables[table].indexes.append((oid, tuple(columns)))
     return tables
 

@@ -93,6 +93,12 @@ class ByHypopg(Judge):
             return None, None
 
 
+def clean(session):
+    """Drop what was built to be judged, now or by an earlier run."""
+    for name, in session.rows("SELECT relname FROM pg_class WHERE relkind = 'i' AND relname ~ '^judged_[0-9]+$'"):
+        session.run(f'DROP INDEX public.{name}')
+
+
 class ByBuilding(Judge):
     def __init__(self, session, workload):
         super().__init__(session, workload)
@@ -141,11 +147,12 @@ class ByBuilding(Judge):
         return sum(self.sizes[d] for d in definitions)
 
     def execute(self, definitions, dropped, limit_ms=10000):
-        """Run everything: (CPU seconds of the server process, weighted; blocks, weighted).
+        """Run everything: (CPU seconds of the server process, weighted; blocks, weighted;
+        {statement: CPU seconds of one execution}).
         Reads are run twice and the second counts; writes once each, rolled back.
         What runs into the limit counts as the limit."""
         self.build(definitions)
-        cpu = blocks = 0.0
+        cpu, blocks, each = 0.0, 0.0, {}
         self.session.run('BEGIN')
         try:
             self.show(definitions, dropped)
@@ -166,8 +173,9 @@ class ByBuilding(Judge):
                     finally:
                         spent = self.session.server_seconds() - started
                 self.session.run('ROLLBACK TO s')
+                each[statement] = spent
                 cpu += statement.weight * spent
                 blocks += statement.weight * read
-            return cpu, blocks
+            return cpu, blocks, each
         finally:
             self.session.run('ROLLBACK')

@@ -20,7 +20,7 @@ import time
 import peers
 import together
 from base import Session, Workload
-from judge import ByBuilding, ByHypopg, anonymous
+from judge import ByBuilding, ByHypopg, anonymous, clean
 
 MB = 1e6
 STARTED = time.monotonic()
@@ -121,6 +121,16 @@ def print_table(workload, budget, answers, base_executed):
               f" {a.cpu:.2f} | {figure(a.wall, '{:.2f}')} | {a.note} |")
 
 
+def print_slowest(workload, answers, base, limit):
+    """What is left of the CPU time with pg_hone's indexes, when executed."""
+    hone = next(a for a in answers if a.method == 'pg_hone')
+    print(f'\nExecuted, {base[0]:.1f} s of CPU without added indexes, {hone.executed[0]:.1f} s with those of pg_hone, most of it in:')
+    for s in sorted(workload.statements, key=lambda s: -s.weight * hone.executed[2][s])[:limit]:
+        print(f"  {s.name}, weight {s.weight:g}: {1e3 * hone.executed[2][s]:.2f} ms (estimated {hone.costs[s][0]:.1f}), before {1e3 * base[2][s]:.2f} ms;"
+              + ''.join(f" {a.method} {1e3 * a.executed[2][s]:.2f}" for a in answers if a is not hone)
+              + f" ({'; '.join(name.replace('CREATE INDEX ON public.', '') for name in hone.costs[s][1]) or 'no index'})")
+
+
 def print_losses(workload, answers, limit):
     """Where another set is better than pg_hone's: on which statements, by which indexes."""
     hone = next(a for a in answers if a.method == 'pg_hone')
@@ -162,6 +172,7 @@ def main():
     methods = options.methods.split(',')
 
     session = Session(options.host, options.database, 'pg_hone.enabled = off', "maintenance_work_mem = '256MB'")
+    clean(session)
     hypopg = session.value("SELECT count(*) FROM pg_available_extensions WHERE name = 'hypopg'")
     if hypopg:
         session.run('CREATE EXTENSION IF NOT EXISTS hypopg')
@@ -203,6 +214,8 @@ def main():
         print_table(workload, budget, answers[budget], executed)
         if 'pg_hone' in methods and build:
             print_losses(workload, answers[budget], options.losses)
+            if executed and options.losses:
+                print_slowest(workload, answers[budget], executed, options.losses)
         if options.show:
             for a in answers[budget]:
                 print(f'\n{a.method}:')
@@ -212,6 +225,7 @@ def main():
         sys.stdout.flush()
     if build:
         print(f'\n({len(by_building.oids)} indexes were built, in {by_building.seconds:.0f} s.)')
+        clean(session)
 
 
 main()
