@@ -211,7 +211,7 @@ def db2advis(whatif, budget):
                 best.append(index)
                 used += whatif.size(index)
         costs, drawn = whatif.costs(best), random.Random(1)
-        now, until = sum(costs.values()) + whatif.charge(best), min(whatif.limit, whatif.seconds() + 10)
+        now, until = sum(costs.values()) + whatif.charge(best), min(whatif.limit, whatif.seconds() + 3)
         others = [i for i in order if i not in best]
         while others and best and whatif.seconds() < until:
             gone, come = drawn.sample(best, drawn.randint(1, min(3, len(best)))), drawn.sample(others, drawn.randint(1, min(3, len(others))))

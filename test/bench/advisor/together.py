@@ -2,6 +2,8 @@
 chose at any budget, all of them really built, found by a search that nobody would
 pay for. Sizes are those of the built indexes; existing indexes stay.
 """
+import heapq
+
 from base import write_charge
 from peers import index_names
 
@@ -54,18 +56,38 @@ def choose(judge, answers, budget):
     started, calls = judge.session.seconds(), pool.calls
     judge.session.run('BEGIN')
     try:
-        fits = [sorted(set(a.definitions)) for a in answers if not a.dropped and sum(sizes[d] for d in set(a.definitions)) <= limit]
-        starts = sorted(fits + [[]], key=pool.total)[:3]
-        best, now = None, float('inf')
-        every = sorted(judge.oids)
-        for start in starts:
-            found, total = climb(pool, sizes, start, every, limit, started + SEARCH_SECONDS)
+        every, until = sorted(judge.oids), started + SEARCH_SECONDS
+        starts = [sorted(set(a.definitions)) for a in answers if sum(sizes[d] for d in set(a.definitions)) <= limit]
+        starts += [fill(pool, sizes, every, limit, power, until) for power in (1.0, 0.5)]
+        best, now = [], float('inf')
+        for start in sorted(starts, key=pool.total)[:3]:
+            found, total = climb(pool, sizes, start, every, limit, until)
             if total < now:
                 best, now = found, total
     finally:
         judge.session.run('ROLLBACK')
         pool.shown = set()
     return best, judge.session.seconds() - started, pool.calls - calls
+
+
+def fill(pool, sizes, every, limit, power, until):
+    """Greedily, by gain per byte to that power. What an index gained last time is
+    taken for what it gains at most now: it is looked at again when its turn comes."""
+    chosen, now, room = [], pool.total([]), limit
+    queue = [(float('-inf'), d) for d in every]
+    while queue and pool.session.seconds() < until:
+        _, index = heapq.heappop(queue)
+        if sizes[index] > room:
+            continue
+        total = pool.total(chosen + [index])
+        value = -(now - total) / sizes[index] ** power
+        if value >= 0:
+            continue
+        if queue and value > queue[0][0]:
+            heapq.heappush(queue, (value, index))
+            continue
+        chosen, now, room = chosen + [index], total, room - sizes[index]
+    return chosen
 
 
 def climb(pool, sizes, start, every, limit, until):
