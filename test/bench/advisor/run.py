@@ -121,6 +121,20 @@ def print_table(workload, budget, answers, base_executed):
               f" {a.cpu:.2f} | {figure(a.wall, '{:.2f}')} | {a.note} |")
 
 
+def print_summary(workload, budgets, answers):
+    """All budgets beside each other."""
+    names = dict.fromkeys(a.method for budget in budgets for a in answers[budget])
+    for title, cell in (('cost with the indexes built (by HypoPG)', lambda a: f"{figure(a.built, '{:.4f}')} ({figure(a.hypopg, '{:.4f}')})"),
+                        ('indexes, MB built', lambda a: f"{len(a.definitions)}, {figure(a.built_size is not None and a.built_size / MB or None, '{:.1f}')}"),
+                        ('planner calls, CPU seconds', lambda a: f'{a.calls:,}, {a.cpu:.1f}')):
+        print(f'\n{workload.name}: {title}\n')
+        print('| method | ' + ' | '.join('no limit' if b is None else f'{100 * b / workload.bytes:.0f} %' for b in budgets) + ' |')
+        print('| --- ' * (1 + len(budgets)) + '|')
+        for name in names:
+            cells = [next((cell(a) for a in answers[budget] if a.method == name), '') for budget in budgets]
+            print(f"| {name} | {' | '.join(cells)} |")
+
+
 def print_slowest(workload, answers, base, limit):
     """What is left of the CPU time with pg_hone's indexes, when executed."""
     hone = next(a for a in answers if a.method == 'pg_hone')
@@ -131,17 +145,20 @@ def print_slowest(workload, answers, base, limit):
               + f" ({'; '.join(name.replace('CREATE INDEX ON public.', '') for name in hone.costs[s][1]) or 'no index'})")
 
 
-def print_losses(workload, answers, limit):
-    """Where another set is better than pg_hone's: on which statements, by which indexes."""
+def print_losses(workload, budget, answers, every, limit):
+    """Where another set is better than pg_hone's: on which statements, by which
+    indexes. HypoPG takes b-trees for larger than they get, so peers leave much of a
+    budget unused: their sets for larger budgets count too, where they fit when built."""
     hone = next(a for a in answers if a.method == 'pg_hone')
-    others = [a for a in answers if a is not hone and a.built is not None]
+    others = [a for a in every if a.method != 'pg_hone' and a.built is not None
+              and (a in answers or budget is None or a.method != 'together' and a.built_size <= budget * 1.02)]
     if not others or hone.built is None:
         return
     for what, found in (('peer', [a for a in others if a.method != 'together']), ('set put together of all', [a for a in others if a.method == 'together'])):
         if found:
             best = min(found, key=lambda a: a.built)
             print(f"\nCost with pg_hone: {100 * (hone.built / best.built - 1):+.1f} % beside the best {what}"
-                  + (f' ({best.method}).' if what == 'peer' else '.'))
+                  + (f' ({best.method}, {best.built:.4f}, {best.built_size / MB:.1f} MB built).' if what == 'peer' else '.'))
     best = min(others, key=lambda a: a.built)
     if best.built >= hone.built:
         return
@@ -211,9 +228,11 @@ def main():
     executed = by_building.execute([], []) if build and options.execute else None
     for budget in budgets:
         judge(answers[budget], by_hypopg, by_building, options.execute)
+        progress(f'judged at {budget}')
+    for budget in budgets:
         print_table(workload, budget, answers[budget], executed)
         if 'pg_hone' in methods and build:
-            print_losses(workload, answers[budget], options.losses)
+            print_losses(workload, budget, answers[budget], every, options.losses)
             if executed and options.losses:
                 print_slowest(workload, answers[budget], executed, options.losses)
         if options.show:
@@ -223,6 +242,7 @@ def main():
                     print(f"  {definition.replace('CREATE INDEX ON public.', '')}" +
                           (f' -- {by_building.sizes[definition] / MB:.2f} MB' if build else ''))
         sys.stdout.flush()
+    print_summary(workload, budgets, answers)
     if build:
         print(f'\n({len(by_building.oids)} indexes were built, in {by_building.seconds:.0f} s.)')
         clean(session)
