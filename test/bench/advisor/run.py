@@ -151,7 +151,7 @@ def print_losses(workload, budget, answers, every, limit):
     budget unused: their sets for larger budgets count too, where they fit when built."""
     hone = next(a for a in answers if a.method == 'pg_hone')
     others = [a for a in every if a.method != 'pg_hone' and a.built is not None
-              and (a in answers or budget is None or a.method != 'together' and a.built_size <= budget * 1.02)]
+              and (a in answers or budget is None or a.method != 'together' and a.built_size <= budget)]
     if not others or hone.built is None:
         return
     for what, found in (('peer', [a for a in others if a.method != 'together']), ('set put together of all', [a for a in others if a.method == 'together'])):
