@@ -31,14 +31,16 @@
 #define MIN_GAIN 0.005			/* of a statement's cost */
 #define VARIANTS_OF 24			/* best candidates that get variants */
 #define JOIN_VARIANTS 16		/* join columns that get variants */
-#define DIVERSIFY 6				/* plans without the best of the last */
+#define DIVERSIFY 5				/* plans without the best of the last */
+#define IDLE 2					/* of them in a row that bring nothing new */
 #define DIVERSIFY_PLAIN 3		/* of those without INCLUDE */
 #define HEAVY 0.02				/* of the workload's cost */
 #define STEPS 4					/* of a heavy statement that stays closed */
 #define STEP_WIDTH 10			/* candidates tried in each */
-#define NEIGHBOURS 6			/* of a chosen set, planned with per statement */
+#define MIN_HOPE 0.0005			/* of the yardstick, see search.c */
+#define NEIGHBOURS 4			/* of a chosen set, planned with per statement */
 #define RANDOM_PLANS 2
-#define MAX_TABLES 8			/* plans with one table's candidates */
+#define MAX_TABLES 5			/* plans with one table's candidates */
 #define MAX_TOGETHER 96			/* candidates in one plan */
 #define MAX_ALONE 48			/* candidates asked alone */
 
@@ -317,8 +319,9 @@ static void
 without_the_best(HoneRun *run, HoneStatement *st, Bitmapset *together, int rounds)
 {
 	Bitmapset  *visible = bms_copy(together);
+	int			idle = 0;
 
-	for (int round = 0; round <= rounds && !bms_is_empty(visible); round++)
+	for (int round = 0; round <= rounds && idle < IDLE && !bms_is_empty(visible); round++)
 	{
 		HonePrice  *price = hone_advise_learn(run, st, visible, NULL);
 		int			best = -1;
@@ -327,6 +330,7 @@ without_the_best(HoneRun *run, HoneStatement *st, Bitmapset *together, int round
 
 		if (price == NULL || bms_is_empty(price->used))
 			return;
+		idle = st->taught ? 0 : idle + 1;
 		while ((i = bms_next_member(price->used, i)) >= 0)
 		{
 			Bitmapset  *rest = bms_del_member(bms_copy(price->used), i);
@@ -585,7 +589,8 @@ hone_advise_look_around(HoneRun *run, Bitmapset *set)
 				mine = bms_add_member(mine, i);
 		here = hone_advise_pool_price(run, st, bms_intersect(mine, st->relevant), NULL, NULL);
 		best = hone_advise_pool_price(run, st, st->relevant, NULL, NULL);
-		if (here - best <= MIN_GAIN * st->base_cost)
+		if (here - best <= MIN_GAIN * st->base_cost ||
+			st->weight * (here - best) <= MIN_HOPE * run->improvable)
 			continue;
 		n = missing_from(st, mine, ids, NEIGHBOURS);
 		for (i = 0; i < n && !st->failure; i++)

@@ -195,6 +195,7 @@ typedef struct HoneStatement
 	List	   *tables;			/* this and the next: see pool.c */
 	List	   *plans;
 	bool		pool_changed;
+	bool		taught;			/* the last planner call brought a new plan */
 	bool		saw_expression; /* was planned with an index on an expression */
 	bool		opaque;			/* parts of its plans cannot be taken apart */
 	bool		teaches;		/* its plans can be taken apart */

@@ -38,7 +38,7 @@ typedef struct Table
 	uint64		key;
 	Oid			relid;
 	List	   *readings;		/* of HoneReading * */
-} Table;
+} Table;						/* grows only */
 
 /* The ids of the candidates that were imagined. */
 static bool
@@ -275,6 +275,7 @@ hone_advise_pool_add(HoneRun *run, HoneStatement *st, const HoneLearned *learned
 	foreach(lc, st->plans)
 		if (same_plan(lfirst(lc), plan))
 			break;
+	st->taught = lc == NULL;
 	if (lc != NULL)
 		merge_readings(lfirst(lc), plan);
 	else if (list_length(st->plans) < MAX_PLANS)
@@ -334,6 +335,11 @@ sort_options(HonePlanLeaf *leaf, bool with_expressions)
 	ListCell   *lc;
 	int			n = 0;
 
+	if (leaf->options && leaf->nreadings == list_length(table->readings) &&
+		leaf->with_expressions == with_expressions)
+		return;					/* nothing new */
+	leaf->nreadings = list_length(table->readings);
+	leaf->with_expressions = with_expressions;
 	if (leaf->options)
 		pfree(leaf->options);
 	leaf->options = palloc(Max(list_length(table->readings), 1) * sizeof(HoneOption));

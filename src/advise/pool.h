@@ -36,6 +36,8 @@ typedef struct HonePlanLeaf
 	double		per_run;
 	double		fraction;
 	bool		by_expression;	/* read by an index on an expression */
+	int			nreadings;		/* when the options were sorted */
+	bool		with_expressions;
 	int			noptions;
 	HoneOption *options;		/* cheapest first; filled when needed */
 } HonePlanLeaf;

@@ -31,8 +31,10 @@
 #define YARDSTICK 0.005			/* at least, of the workload's cost */
 #define PRICE_PER_BYTE 1e-13	/* of the same */
 #define MAX_REGRESSION 1.1
-#define SOLVE_MS 2000			/* at most, each time */
+#define SOLVE_MS 500			/* at most, while the pool still learns */
+#define PROVE_MS 2000			/* at most, at the end */
 #define ROUNDS 8
+#define NEARLY 0.999			/* of the objective: proven well enough */
 #define LOOK_AROUND 2			/* first rounds that also try neighbours */
 #define NEWS 0.002				/* cheaper than the pool knew, worth another round */
 
@@ -531,32 +533,47 @@ confirm(HoneRun *run, Bitmapset *set, double *objective)
 	}
 }
 
-/* Solve, ask the planner, and solve again with what it taught. */
+/* Solve what the pool describes now. */
+static Bitmapset *
+solve(HoneRun *run, Selection *sel, Bitmapset *start, double time_limit_ms)
+{
+	HoneSolution solution;
+
+	make_selection(run, sel);
+	sel->problem.banned = hone_solve_reduce(&sel->problem);
+	hone_solve(&sel->problem, as_items(sel, start), time_limit_ms, &solution);
+	run->priced += solution.evaluations;
+	run->lower_bound = solution.bound;
+	elog(DEBUG1, "pg_hone: %d items, %d tasks, %d chosen, objective %.2f, bound %.2f",
+		 sel->problem.nitems, sel->problem.ntasks, bms_num_members(as_set(sel, solution.in)),
+		 solution.cost, solution.bound);
+	return as_set(sel, solution.in);
+}
+
+/*
+ * Solve, ask the planner, and solve again with what it taught, until it teaches
+ * nothing; then once more, with time for the proof.
+ */
 static Bitmapset *
 solve_and_learn(HoneRun *run, Selection *sel)
 {
 	Bitmapset  *best = NULL;
 	Bitmapset  *last = NULL;
 	double		best_objective = get_float8_infinity();
+	bool		settled = false;
 
 	for (int round = 0; round < ROUNDS; round++)
 	{
-		HoneSolution solution;
-		Bitmapset  *set;
+		Bitmapset  *set = solve(run, sel, best, settled ? PROVE_MS : SOLVE_MS);
 		Verdict		verdict;
 
-		make_selection(run, sel);
-		sel->problem.banned = hone_solve_reduce(&sel->problem);
-		hone_solve(&sel->problem, as_items(sel, best), SOLVE_MS, &solution);
-		run->priced += solution.evaluations;
-		run->lower_bound = solution.bound;
-		run->objective = solution.cost;
-		set = as_set(sel, solution.in);
-		elog(DEBUG1, "pg_hone: round %d: %d items, %d tasks, %d chosen, objective %.2f, bound %.2f",
-			 round, sel->problem.nitems, sel->problem.ntasks, bms_num_members(set),
-			 solution.cost, solution.bound);
 		if (round > LOOK_AROUND && bms_equal(set, last))
-			break;
+		{
+			if (settled || run->lower_bound >= NEARLY * best_objective)
+				break;
+			settled = true;
+			continue;
+		}
 		last = set;
 		verdict = verify(run, set);
 		if (verdict.objective < best_objective && verdict.culprit < 0)
@@ -570,7 +587,11 @@ solve_and_learn(HoneRun *run, Selection *sel)
 		else if (round < LOOK_AROUND)
 			hone_advise_look_around(run, set);
 		else if (!verdict.news)
-			break;
+		{
+			if (settled || run->lower_bound >= NEARLY * best_objective)
+				break;
+			settled = true;
+		}
 		if (hone_advise_is_spent(run))
 			break;
 	}

@@ -108,74 +108,23 @@ is_late(HoneSolver *s)
 	return INSTR_TIME_GET_MILLISEC(now) >= s->search_until_ms;
 }
 
-/* Tasks whose cost may change with any of the items; each once. */
-static int
-touched(HoneSolver *s, const int *items, int n)
-{
-	int			count = 0;
-
-	s->stamp++;
-	for (int i = 0; i < n; i++)
-		for (int k = s->first_task[items[i]]; k < s->first_task[items[i] + 1]; k++)
-			if (s->stamps[s->tasks_of[k]] != s->stamp)
-			{
-				s->stamps[s->tasks_of[k]] = s->stamp;
-				s->touched[count++] = s->tasks_of[k];
-			}
-	return count;
-}
-
-static void
-put(HoneSolver *s, int item, bool in)
-{
-	const HoneProblem *p = s->p;
-	int			n;
-
-	if (s->in[item] == in)
-		return;
-	s->in[item] = in;
-	s->bytes += in ? p->size[item] : -p->size[item];
-	s->count += in ? 1 : -1;
-	s->cost += in ? p->price[item] : -p->price[item];
-	n = touched(s, &item, 1);
-	for (int i = 0; i < n; i++)
-	{
-		int			t = s->touched[i];
-		double		cost = p->tasks[t].weight * hone_solve_task_cost(&p->tasks[t], s->in);
-
-		s->cost += cost - s->task_cost[t];
-		s->task_cost[t] = cost;
-		s->evaluations++;
-	}
-}
-
 /* How much the objective would fall if these came in, or go out. */
 static double
 gain_of(HoneSolver *s, const int *items, int n, bool in)
 {
-	const HoneProblem *p = s->p;
-	double		gain = 0;
-	bool		before[MAX_MOVE_ITEMS];
-	int			count;
+	double		before = s->cost;
+	double		gain;
+	bool		was[MAX_MOVE_ITEMS];
 
 	for (int i = 0; i < n; i++)
 	{
-		before[i] = s->in[items[i]];
-		if (before[i] != in)
-			gain += in ? -p->price[items[i]] : p->price[items[i]];
-		s->in[items[i]] = in;
+		was[i] = s->in[items[i]];
+		hone_solver_put(s, items[i], in);
 	}
-	count = touched(s, items, n);
-	for (int i = 0; i < count; i++)
-	{
-		int			t = s->touched[i];
-
-		gain += s->task_cost[t] -
-			p->tasks[t].weight * hone_solve_task_cost(&p->tasks[t], s->in);
-		s->evaluations++;
-	}
-	for (int i = 0; i < n; i++)
-		s->in[items[i]] = before[i];
+	gain = before - s->cost;
+	for (int i = n - 1; i >= 0; i--)
+		hone_solver_put(s, items[i], was[i]);
+	s->cost = before;			/* no drift */
 	return gain;
 }
 
@@ -256,7 +205,7 @@ hone_solver_fill(HoneSolver *s, double power)
 		if (best == NULL || is_late(s))
 			return;
 		for (int i = 0; i < best->n; i++)
-			put(s, best->items[i], true);
+			hone_solver_put(s, best->items[i], true);
 	}
 }
 
@@ -284,33 +233,7 @@ hone_solver_clean(HoneSolver *s)
 		}
 		if (worst < 0 || is_late(s))
 			return;
-		put(s, worst, false);
-	}
-}
-
-/* Make the solver's set this one. */
-void
-hone_solver_set(HoneSolver *s, const bool *in)
-{
-	const HoneProblem *p = s->p;
-
-	memset(s->in, 0, p->nitems * sizeof(bool));
-	s->bytes = 0;
-	s->count = 0;
-	s->cost = 0;
-	for (int i = 0; i < p->nitems; i++)
-		if (in && in[i])
-		{
-			s->in[i] = true;
-			s->bytes += p->size[i];
-			s->count++;
-			s->cost += p->price[i];
-		}
-	for (int t = 0; t < p->ntasks; t++)
-	{
-		s->task_cost[t] = p->tasks[t].weight * hone_solve_task_cost(&p->tasks[t], s->in);
-		s->cost += s->task_cost[t];
-		s->evaluations++;
+		hone_solver_put(s, worst, false);
 	}
 }
 
@@ -355,7 +278,7 @@ make_room(HoneSolver *s, const HoneMove *move)
 		}
 		if (worst < 0)
 			return false;
-		put(s, worst, false);
+		hone_solver_put(s, worst, false);
 	}
 	return true;
 }
@@ -368,14 +291,14 @@ force(HoneSolver *s, const HoneMove *move)
 	int64		bytes;
 	int			n;
 
-	hone_solver_set(s, s->best);
+	hone_solver_go_to(s, s->best);
 	n = missing(s, move, items, &bytes);
 	if (n == 0 || is_banned(s, move) ||
 		(s->p->budget >= 0 && bytes > s->p->budget) ||
 		gain_of(s, items, n, true) <= 0)
 		return false;
 	for (int i = 0; i < n; i++)
-		put(s, items[i], true);
+		hone_solver_put(s, items[i], true);
 	if (!make_room(s, move))
 		return false;
 	hone_solver_clean(s);
@@ -392,10 +315,10 @@ exchange(HoneSolver *s, int out)
 {
 	bool		better = false;
 
-	hone_solver_set(s, s->best);
+	hone_solver_go_to(s, s->best);
 	if (!s->in[out])
 		return false;
-	put(s, out, false);
+	hone_solver_put(s, out, false);
 	for (int i = 0; i < s->nmoves; i++)
 	{
 		HoneMove   *move = &s->moves[i];
@@ -408,11 +331,11 @@ exchange(HoneSolver *s, int out)
 		if (s->cost - gain_of(s, items, n, true) >= s->best_cost * (1 - 1e-9))
 			continue;
 		for (int k = 0; k < n; k++)
-			put(s, items[k], true);
+			hone_solver_put(s, items[k], true);
 		hone_solver_clean(s);
 		better |= hone_solver_keep(s);
-		hone_solver_set(s, s->best);
-		put(s, out, false);
+		hone_solver_go_to(s, s->best);
+		hone_solver_put(s, out, false);
 	}
 	return better;
 }
@@ -423,8 +346,8 @@ ban(HoneSolver *s, int out)
 {
 	bool		better;
 
-	hone_solver_set(s, s->best);
-	put(s, out, false);
+	hone_solver_go_to(s, s->best);
+	hone_solver_put(s, out, false);
 	s->banned[out] = true;
 	hone_solver_fill(s, 0.5);
 	hone_solver_clean(s);
@@ -606,9 +529,8 @@ begin(HoneSolver *s, const HoneProblem *p, double time_limit_ms)
 	if (p->banned)
 		memcpy(s->banned, p->banned, p->nitems);
 	s->task_cost = palloc0((p->ntasks + 1) * sizeof(double));
-	s->stamps = palloc0((p->ntasks + 1) * sizeof(int));
-	s->touched = palloc0((p->ntasks + 1) * sizeof(int));
 	make_task_lists(s);
+	hone_solver_begin_state(s);
 	make_moves(s);
 	hone_solver_set(s, NULL);
 	s->best_cost = s->cost;
