@@ -38,9 +38,9 @@
 #include "advise/internal.h"
 #include "advise/solving.h"
 
-#define MAX_ROUNDS 600
+#define MAX_ROUNDS 800
 #define ROUND_EVERY 25			/* rounds between two roundings */
-#define PATIENCE 10				/* rounds without progress before smaller steps */
+#define PATIENCE 15				/* rounds without progress before smaller steps */
 #define CLOSE_ENOUGH 1e-3
 #define PART_ROUNDS 40			/* subgradient steps of a half */
 #define MAX_PARTS 2000
@@ -523,10 +523,9 @@ time_is_up(HoneSolver *s)
 
 /* Better prices, step by step, from those that r->pi has. */
 static void
-climb(Relaxed *r, int rounds)
+climb(Relaxed *r, int rounds, double theta)
 {
 	HoneSolver *s = r->s;
-	double		theta = 0.5;
 	int			stalled = 0;
 
 	memset(r->direction, 0, r->nslots * sizeof(double));
@@ -676,7 +675,7 @@ bound_part(Relaxed *r, Part *part, double least)
 		return;
 	}
 	(void) relax(r);
-	climb(r, PART_ROUNDS);
+	climb(r, PART_ROUNDS, 0.5);
 	part->bound = Max(r->best, least);
 	part->pi = palloc(r->nslots * sizeof(double) + sizeof(double));
 	memcpy(part->pi, r->best_pi, r->nslots * sizeof(double));
@@ -756,6 +755,8 @@ branch(Relaxed *r, double root_bound)
 void
 hone_solver_bound(HoneSolver *s)
 {
+	/* once from afar, then with smaller steps from the best */
+	static const double steps[] = {0.5, 0.1};
 	Relaxed		r = {0};
 	int			most;
 
@@ -774,7 +775,11 @@ hone_solver_bound(HoneSolver *s)
 	r.best = -get_float8_infinity();
 	(void) relax(&r);
 	find_start(&r);
-	climb(&r, MAX_ROUNDS);
+	for (int i = 0; i < (int) lengthof(steps) && !is_closed(s, r.best); i++)
+	{
+		memcpy(r.pi, r.best_pi, r.nslots * sizeof(double));
+		climb(&r, MAX_ROUNDS, steps[i]);
+	}
 	s->bound = r.best;
 	if (!is_closed(s, s->bound))
 		s->bound = branch(&r, s->bound);
