@@ -128,7 +128,7 @@ SELECT budget,
        workload_cost(coalesce((SELECT array_agg(r.definition) FROM hone.recommend_for(
            (SELECT array_agg(q ORDER BY n) FROM query), (SELECT array_agg(weight ORDER BY n) FROM query), budget) r
            WHERE r.action = 'create'), '{}'))
-       <= 1.05 * (SELECT min(cost) FROM priced WHERE budget IS NULL OR bytes <= budget) AS within_5_percent
+       <= 1.005 * (SELECT min(cost) FROM priced WHERE budget IS NULL OR bytes <= budget) AS within_half_percent
 FROM unnest(ARRAY[NULL, 400000, 800000, 1500000, 3000000, 5000000]) budget;
 
 -- A run supersedes what its requester was told before
