@@ -364,13 +364,37 @@ install_hooks(void)
 	create_upper_paths_hook = learn_upper_paths;
 }
 
-/* What the plan costs beyond its leaves: known when it is finished. */
+/* Is the index part of what was taken apart, or known to be fixed? */
+static bool
+is_accounted_for(const HoneLearned *learned, const HoneIndex *index)
+{
+	ListCell   *lc;
+
+	if (list_member_ptr(learned->fixed_imagined, index))
+		return true;
+	foreach(lc, learned->leaves)
+		if (list_member_ptr(((HonePlanPart *) lfirst(lc))->access->imagined, index))
+			return true;
+	return false;
+}
+
+/*
+ * What the plan costs beyond its leaves: known when it is finished. An index it
+ * uses that was not met on the way (in another extension's node; or a plan of
+ * the same cost was taken) is fixed.
+ */
 static void
-finish(HoneLearning *state, PlannedStmt *plan)
+finish(HoneLearning *state, PlannedStmt *plan, const HoneConfiguration *configuration)
 {
 	HoneLearned *learned = state->learned;
 	ListCell   *lc;
 
+	foreach(lc, hone_whatif_used(plan, configuration))
+		if (!is_accounted_for(learned, lfirst(lc)))
+		{
+			learned->fixed_imagined = lappend(learned->fixed_imagined, lfirst(lc));
+			learned->whole = false;
+		}
 	learned->total = hone_whatif_cost(plan);
 	learned->rest = learned->total;
 	foreach(lc, learned->leaves)
@@ -411,7 +435,7 @@ hone_whatif_learn(Query *query, const char *statement, ParamListInfo params,
 	*learned = NULL;
 	if (state.finished)
 	{
-		finish(&state, plan);
+		finish(&state, plan, configuration);
 		*learned = state.learned;
 	}
 	return plan;

@@ -552,9 +552,10 @@ walk(HoneLearning *state, PlannerInfo *root, Path *path, Weight weight, int nord
 			walk(state, root, ((ModifyTablePath *) path)->subpath, weight, norder);
 			return;
 		case T_GroupResultPath:
+		case T_ForeignPath:		/* no index of ours is there */
 			return;
 		default:
-			/* another extension's, a foreign table's: nothing is known of it */
+			/* another extension's: nothing is known of it */
 			state->learned->whole = false;
 			return;
 	}
