@@ -19,6 +19,8 @@
  */
 #include "postgres.h"
 
+#include <math.h>
+
 #include "common/pg_prng.h"
 #include "miscadmin.h"
 #include "utils/float.h"
@@ -37,12 +39,29 @@
 #define HEAVY 0.02				/* of the workload's cost */
 #define STEPS 4					/* of a heavy statement that stays closed */
 #define STEP_WIDTH 10			/* candidates tried in each */
-#define MIN_HOPE 0.0005			/* of the yardstick, see search.c */
-#define NEIGHBOURS 4			/* of a chosen set, planned with per statement */
+#define EASY_TABLES 9			/* of a statement: all of these calls */
+#define LEAST_EFFORT 0.4
+#define NEIGHBOURS 5			/* of a chosen set, planned with per statement */
+#define MAX_NEIGHBOURS 16		/* of one statement */
 #define RANDOM_PLANS 2
 #define MAX_TABLES 5			/* plans with one table's candidates */
 #define MAX_TOGETHER 96			/* candidates in one plan */
 #define MAX_ALONE 48			/* candidates asked alone */
+
+/*
+ * How often to ask: less for joins of many tables, whose planning takes longer
+ * and longer. By their number, not by a clock, so that advice does not depend on
+ * how busy the server is.
+ */
+static int
+effort(const HoneStatement *st, int calls)
+{
+	int			ntables = list_length(st->rels);
+
+	if (ntables <= EASY_TABLES)
+		return calls;
+	return (int) ceil(calls * Max(LEAST_EFFORT, (double) EASY_TABLES / ntables));
+}
 
 /* What the pool says one candidate alone would save. */
 static double
@@ -357,7 +376,7 @@ one_table_each(HoneRun *run, HoneStatement *st, Bitmapset *together)
 
 	while ((i = bms_next_member(together, i)) >= 0)
 		relids = list_append_unique_oid(relids, run->candidates[i]->relid);
-	if (list_length(relids) < 2 || list_length(relids) > MAX_TABLES)
+	if (list_length(relids) < 2 || list_length(relids) > effort(st, MAX_TABLES))
 		return;
 	foreach(lc, relids)
 	{
@@ -380,7 +399,7 @@ at_random(HoneRun *run, HoneStatement *st, Bitmapset *together)
 	pg_prng_state random;
 
 	pg_prng_seed(&random, st->id + 1);
-	for (int round = 0; round < RANDOM_PLANS; round++)
+	for (int round = 0; round < effort(st, RANDOM_PLANS); round++)
 	{
 		Bitmapset  *visible = NULL;
 		List	   *relids = NIL;
@@ -473,10 +492,10 @@ combine(HoneRun *run, HoneStatement *st)
 	together = promising(run, st);
 	if (!bms_is_empty(together))
 	{
-		without_the_best(run, st, together, DIVERSIFY);
+		without_the_best(run, st, together, effort(st, DIVERSIFY));
 		plain = without_included(run, together);
 		if (!bms_equal(plain, together))
-			without_the_best(run, st, plain, DIVERSIFY_PLAIN);
+			without_the_best(run, st, plain, effort(st, DIVERSIFY_PLAIN));
 		one_table_each(run, st, together);
 		at_random(run, st, together);
 		step_by_step(run, st, together);
@@ -565,43 +584,67 @@ missing_from(HoneStatement *st, Bitmapset *set, int *ids, int most)
 	return n;
 }
 
+/* What a statement could gain, by the pool, with more than the set has for it. */
+static double
+hope(HoneRun *run, HoneStatement *st, Bitmapset *mine)
+{
+	double		here;
+	double		best;
+
+	if (st->failure || st->weight <= 0)
+		return 0;
+	here = hone_advise_pool_price(run, st, bms_intersect(mine, st->relevant), NULL, NULL);
+	best = hone_advise_pool_price(run, st, st->relevant, NULL, NULL);
+	return here - best <= MIN_GAIN * st->base_cost ? 0 : st->weight * (here - best);
+}
+
+/* Plans with the set and one more of those that the statement's best plans use. */
+static void
+try_neighbours(HoneRun *run, HoneStatement *st, Bitmapset *mine, int most)
+{
+	int			ids[MAX_NEIGHBOURS];
+	int			n = missing_from(st, mine, ids, Min(most, MAX_NEIGHBOURS));
+
+	for (int i = 0; i < n && !st->failure; i++)
+	{
+		HoneCandidate *c = run->candidates[ids[i]];
+
+		if (c->rejection == NULL && bms_is_member(ids[i], st->relevant) &&
+			(run->budget < 0 || c->index->size_bytes <= run->budget))
+			(void) hone_advise_learn(run, st, bms_add_member(bms_copy(mine), ids[i]), NULL);
+	}
+}
+
 /*
- * Plans next to a chosen set: with one more of those that matter to a statement.
- * Not for statements that have nothing to gain beyond the set.
+ * Plans next to a chosen set, for statements that could gain beyond it: on
+ * average NEIGHBOURS each, more for those that could gain more.
  */
 void
 hone_advise_look_around(HoneRun *run, Bitmapset *set)
 {
+	Bitmapset **mine = palloc0((run->nstatements + 1) * sizeof(Bitmapset *));
+	double	   *hopes = palloc0((run->nstatements + 1) * sizeof(double));
+	double		all = 0;
+	int			hopeful = 0;
+
 	for (int s = 0; s < run->nstatements; s++)
 	{
 		HoneStatement *st = run->statements[s];
-		Bitmapset  *mine = NULL;
-		int			ids[NEIGHBOURS];
-		int			n;
 		int			i = -1;
-		double		here;
-		double		best;
 
-		if (st->failure || st->weight <= 0)
-			continue;
 		while ((i = bms_next_member(set, i)) >= 0)
 			if (list_member_oid(st->relids, run->candidates[i]->relid))
-				mine = bms_add_member(mine, i);
-		here = hone_advise_pool_price(run, st, bms_intersect(mine, st->relevant), NULL, NULL);
-		best = hone_advise_pool_price(run, st, st->relevant, NULL, NULL);
-		if (here - best <= MIN_GAIN * st->base_cost ||
-			st->weight * (here - best) <= MIN_HOPE * run->improvable)
-			continue;
-		n = missing_from(st, mine, ids, NEIGHBOURS);
-		for (i = 0; i < n && !st->failure; i++)
-		{
-			HoneCandidate *c = run->candidates[ids[i]];
-
-			if (c->rejection == NULL && bms_is_member(ids[i], st->relevant) &&
-				(run->budget < 0 || c->index->size_bytes <= run->budget))
-				(void) hone_advise_learn(run, st, bms_add_member(bms_copy(mine), ids[i]), NULL);
-		}
+				mine[s] = bms_add_member(mine[s], i);
+		hopes[s] = hope(run, st, mine[s]);
+		all += hopes[s];
+		hopeful += hopes[s] > 0;
 	}
+	for (int s = 0; s < run->nstatements; s++)
+		if (hopes[s] > 0)
+			try_neighbours(run, run->statements[s], mine[s],
+						   (int) rint(NEIGHBOURS * hopeful * hopes[s] / all));
+	pfree(mine);
+	pfree(hopes);
 }
 
 /* Fill in pool and st->relevant of all statements. */
