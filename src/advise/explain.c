@@ -230,7 +230,7 @@ hone_advise_cost_without(HoneRun *run, HoneCandidate *c, int *calls)
 		rest = bms_del_member(bms_copy(st->final->set), c->id);
 		if (!bms_is_empty(rest))
 			price = (*calls)-- > 0 ?
-				hone_advise_final_price(run, st, rest, NIL, NULL) :
+				hone_advise_confirmed_price(run, st, rest) :
 				hone_advise_price(run, st, rest);
 		cost += st->weight * ((price ? price->planner_cost : st->base_cost) - final_cost(st));
 	}

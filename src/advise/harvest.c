@@ -553,6 +553,14 @@ borrow(HoneRun *run, HoneStatement *st)
 	MemoryContextSwitchTo(old);
 }
 
+static bool
+may_choose(HoneRun *run, int id)
+{
+	const HoneCandidate *c = run->candidates[id];
+
+	return c->rejection == NULL && (run->budget < 0 || c->index->size_bytes <= run->budget);
+}
+
 /*
  * Candidates that the statement's best plans use and the set has not, the best
  * plan's first.
@@ -598,21 +606,38 @@ hope(HoneRun *run, HoneStatement *st, Bitmapset *mine)
 	return here - best <= MIN_GAIN * st->base_cost ? 0 : st->weight * (here - best);
 }
 
-/* Plans with the set and one more of those that the statement's best plans use. */
+/*
+ * Plans with the set and all that one table could have, table by table: the
+ * planner picks the best answer to the rest of the set. Then with one more of
+ * those that the statement's best plans use.
+ */
 static void
 try_neighbours(HoneRun *run, HoneStatement *st, Bitmapset *mine, int most)
 {
 	int			ids[MAX_NEIGHBOURS];
-	int			n = missing_from(st, mine, ids, Min(most, MAX_NEIGHBOURS));
+	List	   *relids = NIL;
+	ListCell   *lc;
+	int			n;
+	int			i = -1;
 
-	for (int i = 0; i < n && !st->failure; i++)
+	while ((i = bms_next_member(st->relevant, i)) >= 0)
+		if (may_choose(run, i) && !bms_is_member(i, mine))
+			relids = list_append_unique_oid(relids, run->candidates[i]->relid);
+	foreach(lc, relids)
 	{
-		HoneCandidate *c = run->candidates[ids[i]];
+		Bitmapset  *visible = bms_copy(mine);
 
-		if (c->rejection == NULL && bms_is_member(ids[i], st->relevant) &&
-			(run->budget < 0 || c->index->size_bytes <= run->budget))
-			(void) hone_advise_learn(run, st, bms_add_member(bms_copy(mine), ids[i]), NULL);
+		if (most-- <= 0)
+			return;
+		for (i = -1; (i = bms_next_member(st->relevant, i)) >= 0;)
+			if (may_choose(run, i) && run->candidates[i]->relid == lfirst_oid(lc))
+				visible = bms_add_member(visible, i);
+		(void) hone_advise_learn(run, st, visible, NULL);
 	}
+	n = missing_from(st, mine, ids, Min(most, MAX_NEIGHBOURS));
+	for (i = 0; i < n; i++)
+		if (may_choose(run, ids[i]) && bms_is_member(ids[i], st->relevant))
+			(void) hone_advise_learn(run, st, bms_add_member(bms_copy(mine), ids[i]), NULL);
 }
 
 /*

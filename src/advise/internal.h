@@ -415,6 +415,8 @@ extern HonePrice *hone_advise_price(HoneRun *run, HoneStatement *st, Bitmapset *
 extern HonePrice *hone_advise_final_price(HoneRun *run, HoneStatement *st,
 										  Bitmapset *set, List *hide,
 										  const char **summary);
+extern HonePrice *hone_advise_confirmed_price(HoneRun *run, HoneStatement *st,
+											  Bitmapset *set);
 extern bool hone_advise_reads_all(const HoneStatement *st);
 extern bool hone_advise_is_guess(HoneStatement *st, HoneCandidate *c);
 extern bool hone_advise_is_bounded(HoneStatement *st, HoneCandidate *c);

@@ -395,6 +395,15 @@ hone_advise_price(HoneRun *run, HoneStatement *st, Bitmapset *set)
 	return cost < 0 ? NULL : make_price(run, st, mine, used, cost);
 }
 
+/* The planner's price for exactly this set: what it said before, or asked now. */
+HonePrice *
+hone_advise_confirmed_price(HoneRun *run, HoneStatement *st, Bitmapset *set)
+{
+	HonePrice  *price = known(st, set);
+
+	return price ? price : hone_advise_final_price(run, st, set, NIL, NULL);
+}
+
 /* Plan with exactly this, whatever was known; NULL when the statement fails. */
 HonePrice *
 hone_advise_final_price(HoneRun *run, HoneStatement *st, Bitmapset *set,
@@ -410,5 +419,12 @@ hone_advise_final_price(HoneRun *run, HoneStatement *st, Bitmapset *set,
 	question.answers = &result;
 	if (!hone_advise_with_statement(run, st, answer, &question))
 		return NULL;
+	if (hide == NIL && result)
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->memory);
+
+		st->prices = lcons(result, st->prices);
+		MemoryContextSwitchTo(old);
+	}
 	return result;
 }

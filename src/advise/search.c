@@ -499,6 +499,42 @@ settle(HoneRun *run, Selection *sel, Bitmapset *set)
 	return set;
 }
 
+/*
+ * The index that the planner itself would rather be without: plans of the
+ * statements that use it cost no more than it does, when asked. -1: none.
+ */
+static int
+least_worth(HoneRun *run, Bitmapset *set)
+{
+	int			worst = -1;
+	double		least = 0;
+	int			i = -1;
+
+	while ((i = bms_next_member(set, i)) >= 0)
+	{
+		double		worth = -keeping_cost(run, run->candidates[i]);
+
+		for (int s = 0; s < run->nstatements; s++)
+		{
+			HoneStatement *st = run->statements[s];
+			HonePrice  *without;
+
+			if (st->failure || st->final == NULL || !bms_is_member(i, st->final->used))
+				continue;
+			without = hone_advise_confirmed_price(run, st,
+												  bms_del_member(bms_copy(st->final->set), i));
+			if (without)
+				worth += st->weight * (without->cost - st->final->cost);
+		}
+		if (worth < least)
+		{
+			worst = i;
+			least = worth;
+		}
+	}
+	return worst;
+}
+
 /* Take out what no plan uses, what hurts, and what is not worth a word. */
 static Bitmapset *
 confirm(HoneRun *run, Bitmapset *set, double *objective)
@@ -526,9 +562,12 @@ confirm(HoneRun *run, Bitmapset *set, double *objective)
 		while (petty < 0 && (i = bms_next_member(set, i)) >= 0)
 			if (saves_a_trifle(run, set, bms_del_member(bms_copy(set), i)))
 				petty = i;
+		if (petty >= 0)
+			run->candidates[petty]->rejection = "it would save less than two pages a call";
+		else if (!hone_advise_is_spent(run))
+			petty = least_worth(run, set);
 		if (petty < 0)
 			return set;
-		run->candidates[petty]->rejection = "it would save less than two pages a call";
 		set = bms_del_member(bms_copy(set), petty);
 	}
 }
