@@ -20,7 +20,8 @@
  * Where that leaves a gap, branch and bound halves the problem on one item that
  * the relaxation is of two minds about: with it (its price is paid, its bytes are
  * taken, using it is free) and without. The least bound of the open halves is
- * the proof. Best bound first, until the gap is closed or time is up.
+ * the proof. Best bound first, until the gap is closed or the
+ * effort is spent.
  *
  * A plan that is a guess counts for at least twice its cost (hone_distrust), so
  * twice its cost bounds it from below.
@@ -41,7 +42,10 @@
 #define MAX_ROUNDS 800
 #define ROUND_EVERY 25			/* rounds between two roundings */
 #define PATIENCE 15				/* rounds without progress before smaller steps */
+/* A gap that is not worth more effort; more so, the more was spent. */
 #define CLOSE_ENOUGH 1e-3
+#define CLOSE_LATER 5e-3
+#define LATER 0.4				/* of the effort */
 #define PART_ROUNDS 40			/* subgradient steps of a half */
 #define MAX_PARTS 2000
 #define PART_BYTES (64 * 1024 * 1024)	/* of the prices kept for them */
@@ -328,6 +332,7 @@ relax(Relaxed *r)
 {
 	double		bound = relaxed_tasks(r);
 
+	r->s->relaxations++;
 	bound += relaxed_items(r);
 	if (bound > r->best)
 	{
@@ -516,10 +521,14 @@ time_is_up(HoneSolver *s)
 	instr_time	now;
 
 	CHECK_FOR_INTERRUPTS();
+	if (s->relaxations >= s->effort.relaxations)
+		return true;
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, s->started);
-	return INSTR_TIME_GET_MILLISEC(now) >= s->time_limit_ms;
+	return INSTR_TIME_GET_MILLISEC(now) >= s->effort.time_limit_ms;
 }
+
+static bool is_closed(const HoneSolver *s, double bound);
 
 /* Better prices, step by step, from those that r->pi has. */
 static void
@@ -536,7 +545,7 @@ climb(Relaxed *r, int rounds, double theta)
 		double		norm = 0;
 		double		step;
 
-		if (s->best_cost - r->best <= CLOSE_ENOUGH * fabs(s->best_cost))
+		if (is_closed(s, r->best))
 			return;
 		stalled = r->best > before + 1e-7 * fabs(before) ? 0 : stalled + 1;
 		if (stalled >= PATIENCE)
@@ -682,10 +691,20 @@ bound_part(Relaxed *r, Part *part, double least)
 	part->branch_on = disputed(r);
 }
 
+/* The gap that is let be after this part of the effort. */
+static double
+tolerance(const HoneSolver *s)
+{
+	double		spent = (double) s->relaxations / s->effort.relaxations;
+
+	spent = Min(Max((spent - LATER) / (1 - LATER), 0), 1);
+	return CLOSE_ENOUGH + spent * (CLOSE_LATER - CLOSE_ENOUGH);
+}
+
 static bool
 is_closed(const HoneSolver *s, double bound)
 {
-	return s->best_cost - bound <= CLOSE_ENOUGH * fabs(s->best_cost);
+	return s->best_cost - bound <= tolerance(s) * fabs(s->best_cost);
 }
 
 static void
@@ -748,7 +767,7 @@ branch(Relaxed *r, double root_bound)
 		settled = Min(settled, open[i]->bound);
 	enter(r, NULL);
 	/* parts that were closed are no better than this */
-	return Min(settled, s->best_cost * (1 - CLOSE_ENOUGH));
+	return Min(settled, s->best_cost * (1 - tolerance(s)));
 }
 
 /* Fill in s->bound; may improve s->best on the way. */

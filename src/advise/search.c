@@ -31,12 +31,14 @@
 #define YARDSTICK 0.005			/* at least, of the workload's cost */
 #define PRICE_PER_BYTE 1e-13	/* of the same */
 #define MAX_REGRESSION 1.1
-#define SOLVE_MS 500			/* at most, while the pool still learns */
-#define PROVE_MS 2000			/* at most, at the end */
 #define ROUNDS 8
 #define NEARLY 0.999			/* of the objective: proven well enough */
 #define LOOK_AROUND 2			/* first rounds that also try neighbours */
 #define NEWS 0.002				/* cheaper than the pool knew, worth another round */
+
+/* While the pool still learns; and at the end, about two seconds at most. */
+static const HoneEffort while_learning = {400000, 1000, 2000};
+static const HoneEffort to_prove = {1500000, 10000, 4000};
 
 /* Candidates of the problem, and its numbers for them. */
 typedef struct Selection
@@ -574,13 +576,13 @@ confirm(HoneRun *run, Bitmapset *set, double *objective)
 
 /* Solve what the pool describes now. */
 static Bitmapset *
-solve(HoneRun *run, Selection *sel, Bitmapset *start, double time_limit_ms)
+solve(HoneRun *run, Selection *sel, Bitmapset *start, const HoneEffort *effort)
 {
 	HoneSolution solution;
 
 	make_selection(run, sel);
 	sel->problem.banned = hone_solve_reduce(&sel->problem);
-	hone_solve(&sel->problem, as_items(sel, start), time_limit_ms, &solution);
+	hone_solve(&sel->problem, as_items(sel, start), effort, &solution);
 	run->priced += solution.evaluations;
 	run->lower_bound = solution.bound;
 	elog(DEBUG1, "pg_hone: %d items, %d tasks, %d chosen, objective %.2f, bound %.2f",
@@ -603,7 +605,7 @@ solve_and_learn(HoneRun *run, Selection *sel)
 
 	for (int round = 0; round < ROUNDS; round++)
 	{
-		Bitmapset  *set = solve(run, sel, best, settled ? PROVE_MS : SOLVE_MS);
+		Bitmapset  *set = solve(run, sel, best, settled ? &to_prove : &while_learning);
 		Verdict		verdict;
 
 		if (round > LOOK_AROUND && bms_equal(set, last))

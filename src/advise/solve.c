@@ -96,16 +96,17 @@ hone_solve_cost(const HoneProblem *p, const bool *in)
 	return cost;
 }
 
-/* Two fifths of the time are for the search, the rest for the proof. */
 static bool
 is_late(HoneSolver *s)
 {
 	instr_time	now;
 
 	CHECK_FOR_INTERRUPTS();
+	if (s->evaluations >= s->effort.evaluations)
+		return true;
 	INSTR_TIME_SET_CURRENT(now);
 	INSTR_TIME_SUBTRACT(now, s->started);
-	return INSTR_TIME_GET_MILLISEC(now) >= s->search_until_ms;
+	return INSTR_TIME_GET_MILLISEC(now) >= s->effort.time_limit_ms / 2;
 }
 
 /* How much the objective would fall if these came in, or go out. */
@@ -516,12 +517,11 @@ make_task_lists(HoneSolver *s)
 }
 
 static void
-begin(HoneSolver *s, const HoneProblem *p, double time_limit_ms)
+begin(HoneSolver *s, const HoneProblem *p, const HoneEffort *effort)
 {
 	memset(s, 0, sizeof(*s));
 	s->p = p;
-	s->time_limit_ms = time_limit_ms;
-	s->search_until_ms = time_limit_ms * 0.4;
+	s->effort = *effort;
 	INSTR_TIME_SET_CURRENT(s->started);
 	s->in = palloc0(p->nitems + 1);
 	s->best = palloc0(p->nitems + 1);
@@ -537,13 +537,13 @@ begin(HoneSolver *s, const HoneProblem *p, double time_limit_ms)
 }
 
 void
-hone_solve(const HoneProblem *problem, const bool *start, double time_limit_ms,
+hone_solve(const HoneProblem *problem, const bool *start, const HoneEffort *effort,
 		   HoneSolution *solution)
 {
 	static const double powers[] = {1.0, 0.5, 0.0};
 	HoneSolver	s;
 
-	begin(&s, problem, time_limit_ms);
+	begin(&s, problem, effort);
 	if (start)
 	{
 		hone_solver_set(&s, start);
@@ -557,7 +557,7 @@ hone_solve(const HoneProblem *problem, const bool *start, double time_limit_ms,
 		(void) hone_solver_keep(&s);
 	}
 	hone_solver_improve(&s);
-	s.search_until_ms = time_limit_ms;
+	s.effort.evaluations = s.evaluations + problem->ntasks + effort->evaluations / 4;
 	hone_solver_bound(&s);
 
 	solution->in = s.best;

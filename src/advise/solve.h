@@ -69,11 +69,22 @@ typedef struct HoneSolution
 } HoneSolution;
 
 /*
+ * How much to do. Counted, so that the answer does not depend on how busy the
+ * server is; the clock is there for problems of unforeseen size.
+ */
+typedef struct HoneEffort
+{
+	int64		evaluations;	/* of a task's cost, by the search */
+	int64		relaxations;	/* of the problem, by the proof */
+	double		time_limit_ms;	/* both together */
+} HoneEffort;
+
+/*
  * Find a good set and prove how good it is. start may be NULL; the result is not
- * worse. Stops after time_limit_ms with what it has; can be cancelled.
+ * worse. Stops with what it has when the effort is spent; can be cancelled.
  */
 extern void hone_solve(const HoneProblem *problem, const bool *start,
-					   double time_limit_ms, HoneSolution *solution);
+					   const HoneEffort *effort, HoneSolution *solution);
 
 /*
  * Take out items that others replace everywhere; the optimum stays. Returns

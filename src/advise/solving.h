@@ -46,8 +46,8 @@ typedef struct HoneSolver
 {
 	const HoneProblem *p;
 	instr_time	started;
-	double		time_limit_ms;
-	double		search_until_ms;
+	HoneEffort	effort;
+	int64		relaxations;
 
 	/* the set under work */
 	bool	   *in;
