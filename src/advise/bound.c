@@ -160,9 +160,10 @@ is_out(const Relaxed *r, int item)
 {
 	const HoneProblem *p = r->s->p;
 
-	return r->s->banned[item] ||
-		(r->decided[item] != IN && p->budget >= 0 &&
-		 p->size[item] > p->budget - r->forced_bytes);
+	if (r->s->banned[item] || r->decided[item] == IN)
+		return r->s->banned[item];
+	return (p->budget >= 0 && p->size[item] > p->budget - r->forced_bytes) ||
+		(p->max_items >= 0 && r->forced_count >= p->max_items);
 }
 
 static bool

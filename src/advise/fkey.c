@@ -18,6 +18,7 @@
 #include "catalog/pg_constraint.h"
 #include "catalog/pg_index.h"
 #include "lib/stringinfo.h"
+#include "storage/lmgr.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -84,7 +85,11 @@ add_check(HoneRun *run, const HoneStatement *cause, Form_pg_constraint form,
 		keys = bms_add_member(keys, referenced[i]);
 	if (cause->command == CMD_UPDATE && !bms_overlap(keys, cause->changed))
 		return;
-	if (pg_class_aclcheck(form->conrelid, userid, ACL_SELECT) != ACLCHECK_OK)
+	/* locked so that its names stay; whoever changes it now is not waited for */
+	if (!ConditionalLockRelationOid(form->conrelid, AccessShareLock))
+		return;
+	if (get_rel_name(form->conrelid) == NULL ||
+		pg_class_aclcheck(form->conrelid, userid, ACL_SELECT) != ACLCHECK_OK)
 		return;
 	st = find_check(run, cause, check_text(form->conrelid, columns, n));
 	st->calls += calls;

@@ -164,7 +164,7 @@ bool
 hone_hint_is_value(Node *node)
 {
 	return !contain_var_clause(node) && !contain_subplans(node) &&
-		!contain_agg_clause(node) && !contain_windowfuncs(node);
+		!contain_aggs_of_level(node, 0) && !contain_windowfuncs(node);
 }
 
 static Node *

@@ -82,6 +82,7 @@ hone_index_costs(PG_FUNCTION_ARGS)
 							   PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1));
 	for (int i = 0; i < run->nstatements; i++)
 		hone_advise_read_statement(run, run->statements[i]);
+	hone_advise_hold_tables(run);
 	foreach(lc, run->existing)
 	{
 		HoneExisting *e = lfirst(lc);

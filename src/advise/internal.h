@@ -248,6 +248,7 @@ typedef struct HoneCandidate
 								 * for that; and what became of its cost */
 	double		hurts_ratio;
 	bool		chosen;
+	bool		lost;			/* its table is not what it was */
 	bool		seeded;			/* made as a variant of another */
 	bool		merged;			/* of two others */
 } HoneCandidate;
@@ -278,6 +279,7 @@ typedef struct HoneRun
 	int			nmerged;
 	HoneCandidate **candidates;
 	struct HTAB *bodies;		/* body -> candidate */
+	struct HTAB *watched;		/* tables, see unchanged.c */
 	bool		captured;		/* the statements are what was measured here */
 	double		window_s;		/* over how long; 0: not known */
 	List	   *unplannable;	/* of HoneStatement: captured, without their values */
@@ -353,6 +355,10 @@ extern bool hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 extern void hone_advise_read_statement(HoneRun *run, HoneStatement *st);
 extern Bitmapset *hone_advise_changed_columns(Query *query, List *targetlist);
 extern char *hone_advise_plan_summary(PlannedStmt *plan);
+
+/* in unchanged.c */
+extern void hone_advise_check_tables(HoneRun *run, HoneStatement *st, bool begin);
+extern void hone_advise_hold_tables(HoneRun *run);
 
 /* in existing.c */
 extern void hone_advise_read_existing(HoneRun *run, Oid relid);

@@ -26,6 +26,7 @@
 #include "base/owner.h"
 #include "base/shmem.h"
 
+#define MAX_WEIGHT 1e100		/* sums of weighted costs stay finite */
 #define MAX_QUERIES 500
 #define MAX_SAMPLES 6			/* of one query */
 #define MAX_SKIPPED 1000		/* reported */
@@ -469,6 +470,11 @@ checked_weight(Datum weight, bool isnull, int position)
 				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
 				 errmsg("argument \"weights\" must contain finite numbers of zero or more"),
 				 errdetail("Element %d does not.", position)));
+	if (value > MAX_WEIGHT)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"weights\" must not contain numbers above %g", MAX_WEIGHT),
+				 errdetail("Element %d is.", position)));
 	return value;
 }
 

@@ -172,6 +172,7 @@ hone_advise_run(HoneRun *run)
 	for (int i = 0; i < run->nstatements; i++)
 		(void) hone_advise_with_statement(run, run->statements[i], propose_work, NULL);
 	hone_advise_harvest(run);
+	hone_advise_hold_tables(run);
 	for (int i = 0; i < run->ncandidates; i++)
 		if (run->candidates[i]->rejection == NULL)
 			run->candidates[i]->write_cost = hone_advise_write_cost(run, run->candidates[i]);

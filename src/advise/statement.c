@@ -163,6 +163,7 @@ analyze_and_work(HoneRun *run, HoneStatement *st, hone_statement_work work, void
 		if (ntypes > 0)
 			params = values_of(st, types, ntypes);
 	}
+	hone_advise_check_tables(run, st, false);
 	work(run, st, queries, params, arg);
 	if (!st->as_caller)
 		hone_leave(&scope);
@@ -697,6 +698,7 @@ read_work(HoneRun *run, HoneStatement *st, List *queries, ParamListInfo params,
 	foreach(lc, st->writes)
 		hone_advise_read_existing(run, ((HoneWrite *) lfirst(lc))->relid);
 	hone_leave(&scope);
+	hone_advise_check_tables(run, st, true);
 	MemoryContextSwitchTo(old);
 }
 

@@ -331,7 +331,7 @@ hone_advise_rejected(HoneRun *run, const char **names, int most)
 	int			calls_left = MAX_CALLS;
 
 	for (int i = 0; i < run->ncandidates; i++)
-		if (!run->candidates[i]->chosen)
+		if (!run->candidates[i]->chosen && !run->candidates[i]->lost)
 			order[n++] = run->candidates[i];
 	qsort(order, n, sizeof(HoneCandidate *), compare_interest);
 	spread(order, n);

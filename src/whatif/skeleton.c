@@ -607,7 +607,8 @@ static void
 walk_root(HoneLearning *state, PlannerInfo *root, Path *path, Weight weight, int norder)
 {
 	walk_init_plans(state, root, weight);
-	walk(state, root, path, weight, norder);
+	/* what stands above it in the same level, a LIMIT for one, relies on its order */
+	walk(state, root, path, weight, Max(norder, list_length(root->query_pathkeys)));
 }
 
 /*
