@@ -311,6 +311,8 @@ statement_for(HoneAction *action)
 	}
 	if (hone_apply_index_state(action) == HONE_INDEX_ABSENT)
 		return NULL;
+	if (!action->is_revert)
+		(void) hone_apply_check_cover(action, ERROR);
 	return hone_apply_drop_statement(hone_apply_check_drop(action, ERROR));
 }
 

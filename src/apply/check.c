@@ -194,6 +194,40 @@ hone_apply_check_drop(const HoneAction *action, int elevel)
 	return index_oid;
 }
 
+/*
+ * A dropped index's work may be another one's to do. By name, because that one
+ * may be built by hand, as recommended; the builder asks again with the table
+ * locked, when what was queued before has had its turn.
+ */
+bool
+hone_apply_check_cover(const HoneAction *action, int elevel)
+{
+	HeapTuple	tuple = NULL;
+	bool		valid = false;
+
+	if (action->needs_index == NULL)
+		return true;
+	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(
+												 get_relname_relid(action->needs_index,
+																   get_rel_namespace(action->relid))));
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+
+		valid = index->indrelid == action->relid && index->indisvalid &&
+			index->indisready && index->indislive;
+		ReleaseSysCache(tuple);
+	}
+	if (!valid)
+		ereport(elevel,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" cannot be dropped without a valid index \"%s\"",
+						action->index_name, action->needs_index),
+				 errdetail("That index is to do its work."),
+				 errhint("If it is recommended, apply that first; otherwise ask for advice again.")));
+	return valid;
+}
+
 HoneIndexState
 hone_apply_index_state(const HoneAction *action)
 {
