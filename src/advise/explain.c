@@ -436,6 +436,13 @@ hone_advise_risks(HoneRun *run, HoneCandidate *c)
 	if (c->predicate && !c->predicate->literal)
 		risks = lappend(risks, "Its predicate's value is a parameter that was the same in nearly all samples:"
 						" plans made for unknown values (plan_cache_mode = force_generic_plan) cannot use it.");
+	for (int i = 0; i < c->nkeys; i++)
+		if (c->keys[i].attno == 0)
+		{
+			risks = lappend(risks, "The planner knows the values of its expression only when the table has been"
+							" analyzed after it was built: hone.apply() does that, by hand run ANALYZE.");
+			break;
+		}
 	if (!hone_advise_has_statistics(c->relid))
 		risks = lappend(risks, "The table was never analyzed, so the estimates are guesses: run ANALYZE, and ask again.");
 	else if (is_stale(c->relid))

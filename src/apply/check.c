@@ -306,3 +306,19 @@ hone_apply_drop_statement(Oid index_oid)
 				 errmsg("index with OID %u does not exist any more", index_oid)));
 	return psprintf("DROP INDEX CONCURRENTLY %s", name);
 }
+
+/* Until then the planner knows nothing of an expression's values. */
+char *
+hone_apply_analyze_statement(const HoneAction *action)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(action->index_oid));
+	bool		expressions;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	expressions = ((Form_pg_index) GETSTRUCT(tuple))->indisvalid &&
+		!heap_attisnull(tuple, Anum_pg_index_indexprs, NULL);
+	ReleaseSysCache(tuple);
+	return expressions && hone_apply_index_state(action) == HONE_INDEX_VALID ?
+		psprintf("ANALYZE %s", action->table_name) : NULL;
+}

@@ -85,6 +85,9 @@ extern char *hone_apply_concurrently(const char *definition);
 /* "DROP INDEX CONCURRENTLY ..." for the index as it is called now. */
 extern char *hone_apply_drop_statement(Oid index_oid);
 
+/* "ANALYZE ..." if the action's index has expressions; else NULL. */
+extern char *hone_apply_analyze_statement(const HoneAction *action);
+
 /* in store.c: static SQL on our tables, as the extension's owner; callers are
  * connected to SPI */
 
