@@ -294,6 +294,7 @@ typedef struct HoneRun
 	struct HTAB *bodies;		/* body -> candidate */
 	bool		captured;		/* the statements are what was measured here */
 	double		window_s;		/* over how long; 0: not known */
+	List	   *new_indexes;	/* recommended and built in that time (oid list) */
 	List	   *unplannable;	/* of HoneStatement: captured, without their values */
 	List	   *measured;		/* of HoneMeasuredWrite, see writes.c */
 	List	   *counted;		/* of HoneCountedWrites */
