@@ -321,7 +321,10 @@ read_relation(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	read_restrictions(root, rel, rte, use);
 	rel->tuples = tuples;
 	read_joins(root, rel, use);
-	read_order(rel, use, root->query_pathkeys, root->parse->sortClause != NIL);
+	/* With GROUP BY they are its own, which may or may not be the final order. */
+	read_order(rel, use, root->query_pathkeys,
+			   root->parse->sortClause != NIL && root->sort_pathkeys != NIL &&
+			   pathkeys_contained_in(root->sort_pathkeys, root->query_pathkeys));
 	if (root->sort_pathkeys != root->query_pathkeys)
 		read_order(rel, use, root->sort_pathkeys, true);
 	if (root->group_pathkeys != root->query_pathkeys)
