@@ -30,6 +30,7 @@
 #include "base/settings.h"
 
 #define MAX_REJECTED 200		/* kept of one run */
+#define LEAST_GAP 1e-9			/* less is the rounding of sums */
 #define MAX_QUERIES 200			/* listed with one recommendation */
 #define MAX_PAYING 20			/* of those that only pay for it */
 #define MAX_PLANS 20			/* shown with one recommendation */
@@ -150,7 +151,11 @@ store_run(HoneRun *run)
 		nulls[10] = 'n';
 	values[11] = Float8GetDatum(run->lower_bound);
 	if (run->lower_bound > 0 && run->objective > 0)
-		values[12] = Float8GetDatum(Max(0, (run->objective - run->lower_bound) / run->objective));
+	{
+		double		gap = (run->objective - run->lower_bound) / run->objective;
+
+		values[12] = Float8GetDatum(gap < LEAST_GAP ? 0 : gap);
+	}
 	else
 		nulls[11] = nulls[12] = nulls[14] = 'n';	/* nothing was proven */
 	values[13] = Float8GetDatum(hone_advise_cpu_ms() - run->cpu_started_ms);
