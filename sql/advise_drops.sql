@@ -13,14 +13,14 @@ INSERT INTO item SELECT i, i % 3000, i % 700, 'c' || i % 900, ARRAY[i % 50, i % 
 FROM generate_series(1, 10000) i;
 VACUUM ANALYZE item;
 
-CREATE FUNCTION drops(VARIADIC definitions text[]) RETURNS TABLE (drop_index text) LANGUAGE plpgsql AS $$
+CREATE FUNCTION drops(VARIADIC definitions text[]) RETURNS TABLE (drop_index text, why text) LANGUAGE plpgsql AS $$
 DECLARE
     definition text;
 BEGIN
     FOREACH definition IN ARRAY definitions LOOP
         EXECUTE 'CREATE ' || definition;
     END LOOP;
-    RETURN QUERY SELECT index_name FROM hone.recommend_for(ARRAY['SELECT * FROM item WHERE id = 5'])
+    RETURN QUERY SELECT index_name, substring(reason FROM '^[^.]*\.') FROM hone.recommend_for(ARRAY['SELECT * FROM item WHERE id = 5'])
                  WHERE action = 'drop' ORDER BY 1;
     PERFORM 1 FROM (SELECT format('DROP INDEX %s', i.indexrelid::regclass) AS statement
                     FROM pg_index i WHERE i.indrelid = 'item'::regclass AND NOT i.indisprimary) d,

@@ -91,6 +91,9 @@ SELECT advice('SELECT DISTINCT owner FROM item ORDER BY owner LIMIT 3');
 SELECT advice('SELECT *, row_number() OVER (PARTITION BY owner ORDER BY made) FROM item LIMIT 3');
 SELECT advice('SELECT *, row_number() OVER (PARTITION BY owner ORDER BY score) FROM item WHERE kind = 5 LIMIT 3');
 SELECT advice('SELECT count(filler) FROM item GROUP BY kind');
+-- the groups in their order, a few of them; in that of their count LIMIT saves nothing
+SELECT advice('SELECT score, count(*) FROM item WHERE owner = 5 GROUP BY score ORDER BY score LIMIT 3');
+SELECT advice($$SELECT who, count(note) FROM visit WHERE day = '2026-02-01' GROUP BY who ORDER BY 2 DESC LIMIT 3$$);
 
 -- min and max
 SELECT advice('SELECT min(score) FROM item');

@@ -115,6 +115,17 @@ VACUUM ANALYZE event;
 SELECT advice($$SELECT * FROM event WHERE kind = 5$$);
 SELECT advice($$SELECT * FROM event WHERE kind = 5 ORDER BY at DESC LIMIT 5$$);
 SELECT advice($$DELETE FROM event WHERE kind = 5$$);
+-- of values nearly all different, with statistics of the whole and with none
+CREATE TABLE visit (at timestamptz, visitor int, filler text) PARTITION BY RANGE (at);
+CREATE TABLE visit_1 PARTITION OF visit FOR VALUES FROM ('2026-01-01 00:00+00') TO ('2026-01-15 00:00+00');
+CREATE TABLE visit_2 PARTITION OF visit FOR VALUES FROM ('2026-01-15 00:00+00') TO ('2026-02-15 00:00+00');
+INSERT INTO visit SELECT timestamptz '2026-01-01 00:00+00' + i * interval '1 minute', i * 7919 % 20000, repeat('f', 200) FROM generate_series(1, 40000) i;
+VACUUM ANALYZE visit_1, visit_2;
+SELECT advice($$SELECT * FROM visit WHERE visitor = 5$$);
+SELECT advice($$SELECT * FROM visit WHERE visitor = 5 AND at >= '2026-01-16 00:00+00'$$);
+VACUUM ANALYZE visit;
+SELECT advice($$SELECT * FROM visit WHERE visitor = 5$$);
+SELECT advice($$SELECT * FROM visit WHERE visitor = 5 AND at >= '2026-01-16 00:00+00'$$);
 -- inheritance: each child for itself
 CREATE TABLE base (id int, kind int, filler text);
 CREATE TABLE child () INHERITS (base);

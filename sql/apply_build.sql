@@ -39,6 +39,8 @@ SELECT recommend(1000001, 'create', 't', 't_c_b_idx',
 CALL hone.apply(1000001);
 TABLE built;
 TABLE done;
+-- its expression can be planned with
+SELECT attname FROM pg_stats WHERE schemaname = 'apply_build' AND tablename = 't_c_b_idx';
 CALL hone.apply(1000001);
 CALL hone.revert(1000001);
 TABLE built;

@@ -125,6 +125,36 @@ CREATE INDEX other_a ON other (a);
 SELECT recommend(1000014, 'drop', 't', 'other_a', 'DROP INDEX apply_refuse.other_a');
 CALL hone.apply(1000014);
 
+-- a drop whose work another index is to do, but does not: it was never built, it
+-- is not this table's, it is not valid
+SELECT recommend(1000015, 'create', 't', 't_b_a', 'CREATE INDEX t_b_a ON apply_refuse.t (b, nothing)');
+SELECT recommend(1000016, 'drop', 't', 't_used', 'DROP INDEX apply_refuse.t_used');
+UPDATE hone.recommendation_store SET needs_index = 't_b_a' WHERE id = 1000016;
+CALL hone.apply(1000016);
+UPDATE hone.recommendation_store SET status = 'superseded' WHERE run_id = 1000000 AND status = 'proposed' AND id NOT IN (1000015, 1000016);
+SET ROLE hone_apply_owner;
+CALL hone.apply_all();              -- the create fails
+RESET ROLE;
+SELECT state, error FROM hone.actions WHERE recommendation_id = 1000016;
+UPDATE hone.recommendation_store SET status = 'dismissed' WHERE id = 1000015;
+SET ROLE hone_apply_owner;
+CALL hone.apply_all();              -- the create was turned down
+RESET ROLE;
+SELECT state, error FROM hone.actions WHERE recommendation_id = 1000016 ORDER BY id;
+UPDATE hone.recommendation_store SET needs_index = 'other_a' WHERE id = 1000016;
+CALL hone.apply(1000016);
+CREATE INDEX t_b_a ON t (b, a);
+UPDATE hone.recommendation_store SET needs_index = 't_b_a' WHERE id = 1000016;
+UPDATE pg_index SET indisvalid = false WHERE indexrelid = 't_b_a'::regclass;
+CALL hone.apply(1000016);
+UPDATE pg_index SET indisvalid = true WHERE indexrelid = 't_b_a'::regclass;
+CALL hone.apply(1000016);
+SELECT status FROM hone.recommendation_store WHERE id = 1000016;
+SELECT to_regclass('t_used') IS NULL AS dropped;
+CALL hone.revert(1000016);
+SELECT to_regclass('t_used') IS NULL AS dropped;
+DROP INDEX t_b_a;
+
 -- reverting: only what we built, as we built it
 SELECT recommend(1000021, 'create', 't', 't_b21', 'CREATE INDEX t_b21 ON apply_refuse.t (b)');
 CALL hone.revert(1000021);

@@ -47,7 +47,9 @@ CREATE TABLE hone.recommendation_store (
     reason          text NOT NULL,
     cost_without    float8,            -- of the same queries, without this index
     key_roles       text[] NOT NULL DEFAULT '{}',
-    risks           text[] NOT NULL DEFAULT '{}'
+    risks           text[] NOT NULL DEFAULT '{}',
+    needs_index     text               -- of a drop: the index that does its work, if one does;
+                                       -- not qualified, not quoted, on the same table
 );
 CREATE INDEX ON hone.recommendation_store (run_id);
 COMMENT ON TABLE hone.recommendation_store IS 'Recommended changes';

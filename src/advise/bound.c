@@ -11,11 +11,11 @@
  *		   + min over x of sum over i (price_i - sum of the item's pi) x_i
  *
  * is a lower bound of the objective, where x only has to respect the budget as a
- * fractional knapsack, or the number of items. The prices are improved by subgradient steps
- * (Held, Wolfe, Crowder 1974) with a smoothed direction, from a start that shares each
- * item's price among the tasks in proportion to what it gains for them in the
- * best set known. What the relaxation would choose is rounded from time to
- * time, and may be a better set than the search has found.
+ * fractional knapsack, or the number of items. The prices are improved by
+ * subgradient steps (Held, Wolfe, Crowder 1974) with a smoothed direction, from a
+ * start that shares each item's price among the tasks in proportion to what it
+ * gains for them in the best set known. What the relaxation would choose is
+ * rounded from time to time, and may be a better set than the search has found.
  *
  * Where that leaves a gap, branch and bound halves the problem on one item that
  * the relaxation is of two minds about: with it (its price is paid, its bytes are

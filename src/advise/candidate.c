@@ -2,8 +2,8 @@
  * candidate.c
  *	  Making candidates: their identity, their text, and what keeps them out.
  *
- * A candidate is proposed by the files of its family (btree.c, gin.c,
- * variant.c). The same definition proposed twice is the same candidate; one
+ * A candidate is proposed by the files of its family (family.c: btree.c, gin.c,
+ * brin.c), by variant.c and by merge.c. The same definition proposed twice is the same candidate; one
  * that an existing index already serves, or that was dismissed or reverted
  * before, is kept with the reason why not and never planned with. Runs as the
  * statement's role under a safe search_path: the definition is parsed by

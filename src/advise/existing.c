@@ -118,6 +118,45 @@ count_rows(Relation table, Relation index, HoneExisting *e)
 		rows > 0 ? Min(1, e->tuples / rows) : 0.5;
 }
 
+static Oid
+column_collation(Oid relid, AttrNumber attno)
+{
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+
+	get_atttypetypmodcoll(relid, attno, &type, &typmod, &collation);
+	return collation;
+}
+
+/* One key; expr is what it is made of if it is not a column. */
+static void
+describe_key(HoneExisting *e, int i, Relation index, AttrNumber attno, Node *expr)
+{
+	HoneKey    *key = &e->keys[i];
+
+	key->attno = attno;
+	key->opfamily = index->rd_opfamily[i];
+	if (attno != 0)
+	{
+		key->sql = pstrdup(quote_identifier(get_attname(e->relid, attno, false)));
+		key->columns = bms_make_singleton(attno);
+	}
+	else
+	{
+		key->sql = hone_advise_expression_sql(e->relid, expr, true);
+		add_columns(&key->columns, expr);
+	}
+	if (index->rd_indcollation[i] !=
+		(attno != 0 ? column_collation(e->relid, attno) : exprCollation(expr)))
+		key->collation = index->rd_indcollation[i];
+	if (e->amoid == BTREE_AM_OID)
+	{
+		key->desc = (index->rd_indoption[i] & INDOPTION_DESC) != 0;
+		key->nulls_first = (index->rd_indoption[i] & INDOPTION_NULLS_FIRST) != 0;
+	}
+}
+
 static HoneExisting *
 describe(Relation table, Relation index)
 {
@@ -152,32 +191,7 @@ describe(Relation table, Relation index)
 			e->included = bms_add_member(e->included, attno);
 			continue;
 		}
-		e->keys[i].attno = attno;
-		e->keys[i].opfamily = index->rd_opfamily[i];
-		if (attno != 0)
-		{
-			Oid			own = get_typcollation(get_atttype(e->relid, attno));
-			int32		typmod;
-			Oid			type;
-
-			get_atttypetypmodcoll(e->relid, attno, &type, &typmod, &own);
-			e->keys[i].sql = pstrdup(quote_identifier(get_attname(e->relid, attno, false)));
-			e->keys[i].columns = bms_make_singleton(attno);
-			if (index->rd_indcollation[i] != own)
-				e->keys[i].collation = index->rd_indcollation[i];
-		}
-		else
-		{
-			e->keys[i].sql = hone_advise_expression_sql(e->relid, expr, true);
-			add_columns(&e->keys[i].columns, expr);
-			if (index->rd_indcollation[i] != exprCollation(expr))
-				e->keys[i].collation = index->rd_indcollation[i];
-		}
-		if (e->amoid == BTREE_AM_OID)
-		{
-			e->keys[i].desc = (index->rd_indoption[i] & INDOPTION_DESC) != 0;
-			e->keys[i].nulls_first = (index->rd_indoption[i] & INDOPTION_NULLS_FIRST) != 0;
-		}
+		describe_key(e, i, index, attno, expr);
 	}
 	if (predicate)
 	{

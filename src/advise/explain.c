@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
+#include "catalog/pg_am.h"
 #include "catalog/pg_class.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -435,6 +436,13 @@ hone_advise_risks(HoneRun *run, HoneCandidate *c)
 	if (c->predicate && !c->predicate->literal)
 		risks = lappend(risks, "Its predicate's value is a parameter that was the same in nearly all samples:"
 						" plans made for unknown values (plan_cache_mode = force_generic_plan) cannot use it.");
+	for (int i = 0; i < c->nkeys; i++)
+		if (c->keys[i].attno == 0)
+		{
+			risks = lappend(risks, "The planner knows the values of its expression only when the table has been"
+							" analyzed after it was built: hone.apply() does that, by hand run ANALYZE.");
+			break;
+		}
 	if (!hone_advise_has_statistics(c->relid))
 		risks = lappend(risks, "The table was never analyzed, so the estimates are guesses: run ANALYZE, and ask again.");
 	else if (is_stale(c->relid))
@@ -504,6 +512,30 @@ hone_advise_reason(HoneRun *run, HoneCandidate *c)
 	return buf.data;
 }
 
+/* In which way the other index does its work (see existing.c: what covers what). */
+static void
+append_cover(StringInfo buf, const HoneDrop *drop, const char *cover_name)
+{
+	const HoneExisting *e = drop->existing;
+	Oid			amoid = drop->new_cover ? drop->new_cover->amoid : drop->old_cover->amoid;
+	int			nkeys = drop->new_cover ? drop->new_cover->nkeys : drop->old_cover->nkeys;
+	const char *other = psprintf("%s %s", drop->new_cover ? "the recommended index" : "index",
+								 quote_identifier(cover_name));
+
+	if (amoid != e->amoid)
+		appendStringInfo(buf, "It finds equal values only, and so does %s, whose first key is the same column.",
+						 other);
+	else if (nkeys == e->nkeys)
+		appendStringInfo(buf, "It has the same %s as %s, which does its work too.",
+						 plural(nkeys, "key", "keys"), other);
+	else if (amoid == BTREE_AM_OID || amoid == GIST_AM_OID)
+		appendStringInfo(buf, "Its %s of %s, which does its work too.",
+						 plural(e->nkeys, "key is the first key", "keys are the first keys"), other);
+	else
+		appendStringInfo(buf, "Its %s among those of %s, whose order does not matter: that one does its work too.",
+						 plural(e->nkeys, "key is", "keys are"), other);
+}
+
 char *
 hone_advise_drop_reason(HoneRun *run pg_attribute_unused(), HoneDrop *drop,
 						const char *cover_name)
@@ -517,9 +549,7 @@ hone_advise_drop_reason(HoneRun *run pg_attribute_unused(), HoneDrop *drop,
 						 hone_advise_size_text(drop->existing->size_bytes));
 		return buf.data;
 	}
-	appendStringInfo(&buf, "Its keys are the first keys of %s %s, which does its work too.",
-					 drop->new_cover ? "the recommended index" : "index",
-					 quote_identifier(cover_name));
+	append_cover(&buf, drop, cover_name);
 	if (drop->statements > 0)
 		appendStringInfo(&buf, " %d %s it; planned again without it, none is dearer by more than 10 %%.",
 						 drop->statements, plural(drop->statements, "statement uses", "statements use"));

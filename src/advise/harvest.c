@@ -10,8 +10,8 @@
  *	3. variants (INCLUDE, partial) of those that some plan profits from, and the
  *	   candidates of other statements on the same tables;
  *	4. with all, then again and again without the most valuable one of the last
- *	   plan, the same with those that have only keys, then with those of one table only,
- *	   and with a random one of each table: plans of different shapes, since
+ *	   plan, the same with those that have only keys, then with those of one table
+ *	   only, and with a random one of each table: plans of different shapes, since
  *	   the price of a set is the least over the shapes that are known.
  *
  * A statement whose plans cannot be taken apart is asked with each candidate

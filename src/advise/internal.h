@@ -2,9 +2,23 @@
  * internal.h
  *	  What the files of this room share; nobody else includes it.
  *
- * A run goes through: read (what the statements do with each table) ->
- * btree, gin, variant (candidates) -> price (the planner's word) -> search
- * (which of them) -> drop (what they make superfluous) -> explain (why).
+ * A run (run.c) goes through:
+ *	load, measured	the statements, and for how many executions each stands
+ *	statement, read, clause, predicate, fkey
+ *					what each does with each of its tables
+ *	family			candidates: btree, gin, brin, and with what cover and variant
+ *					add; candidate (their identity), existing (what is there)
+ *	harvest, merge	what the candidates do in the statements' plans, put into
+ *					the pool; more candidates from those that help
+ *	writes, write_cost
+ *					what each would cost the writes
+ *	search			which of them: reduce, solve, state and bound work on the
+ *					pool's plans; price asks the planner, which has the last word
+ *	drop, evidence	which existing ones are superfluous then
+ *	hint			what no index helps
+ *	explain, why_not
+ *					why, and why not
+ *	store			into the tables
  * Everything of a run lives in run->memory and is freed with it.
  */
 #ifndef HONE_ADVISE_INTERNAL_H
@@ -282,6 +296,7 @@ typedef struct HoneRun
 	struct HTAB *watched;		/* tables, see unchanged.c */
 	bool		captured;		/* the statements are what was measured here */
 	double		window_s;		/* over how long; 0: not known */
+	List	   *new_indexes;	/* recommended and built in that time (oid list) */
 	List	   *unplannable;	/* of HoneStatement: captured, without their values */
 	List	   *measured;		/* of HoneMeasuredWrite, see writes.c */
 	List	   *counted;		/* of HoneCountedWrites */
@@ -300,7 +315,7 @@ typedef struct HoneRun
 	uint64		priced;
 
 	double		cost_before;
-	double		improvable;		/* of it, if indexes cost nothing */
+	double		yardstick;		/* what it would cost with all indexes, see search.c */
 	double		cost_after;
 	double		objective;		/* costs of queries and of indexes, as chosen */
 	double		lower_bound;	/* proven for the plans that are known */
@@ -494,6 +509,7 @@ extern List *hone_advise_risks(HoneRun *run, HoneCandidate *c);
 extern char *hone_advise_reason(HoneRun *run, HoneCandidate *c);
 extern char *hone_advise_drop_reason(HoneRun *run, HoneDrop *drop, const char *cover_name);
 extern char *hone_advise_size_text(double bytes);
+extern bool hone_advise_has_statistics(Oid relid);
 
 /* in why_not.c */
 typedef struct HoneRejected
@@ -503,10 +519,6 @@ typedef struct HoneRejected
 } HoneRejected;
 
 extern List *hone_advise_rejected(HoneRun *run, const char **names, int most);
-
-
-
-extern bool hone_advise_has_statistics(Oid relid);
 
 /* in hint.c; see hint.h */
 typedef struct HoneHint HoneHint;

@@ -157,6 +157,34 @@ load_window(HoneRun *run)
 	run->window_s = isnull ? 0 : Max(0, DatumGetFloat8(value));
 }
 
+/* Indexes that were recommended, and built, while queries were measured. */
+static const char new_indexes_sql[] =
+	"SELECT c.oid FROM hone.recommendation_store r"
+	" JOIN pg_catalog.pg_index i ON i.indrelid = r.relid"
+	" JOIN pg_catalog.pg_class c ON c.oid = i.indexrelid AND c.relname = r.index_name"
+	" WHERE r.action = 'create' AND r.status = 'applied'"
+	" AND r.created_at > pg_catalog.clock_timestamp() - pg_catalog.make_interval(secs => $1)";
+
+static void
+load_new_indexes(HoneRun *run)
+{
+	Oid			types[] = {FLOAT8OID};
+	Datum		values[] = {Float8GetDatum(run->window_s)};
+
+	if (SPI_execute_with_args(new_indexes_sql, 1, types, values, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read which indexes are new");
+	for (uint64 i = 0; i < SPI_processed; i++)
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->memory);
+		HeapTuple	tuple = SPI_tuptable->vals[i];
+		TupleDesc	desc = SPI_tuptable->tupdesc;
+		bool		isnull;
+
+		run->new_indexes = lappend_oid(run->new_indexes, DatumGetObjectId(COLUMN(1)));
+		MemoryContextSwitchTo(old);
+	}
+}
+
 static void
 load_counted(HoneRun *run)
 {
@@ -191,6 +219,7 @@ hone_advise_load_measured(HoneRun *run)
 	if (!hone_shmem_ready())
 		return;
 	load_window(run);
+	load_new_indexes(run);
 	load_tables(run);
 	load_counted(run);
 }

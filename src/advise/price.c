@@ -20,10 +20,10 @@
  * that of the plan without the index (their geometric mean), and at least
  * double: an index that serves the filter as well then wins. Where the query was
  * measured, and returns fewer rows than its LIMIT, such a plan never stops early
- * and gains nothing. The other way
- * round, a scan that serves all filters and the order stops after LIMIT rows
- * however many match; the estimate, made for the average value, does not show
- * what that is worth for the frequent ones, so it gets a small bonus.
+ * and gains nothing. The other way round, a scan that serves all filters and the
+ * order stops after LIMIT rows however many match; the estimate, made for the
+ * average value, does not show what that is worth for the frequent ones, so it
+ * gets a small bonus.
  */
 #include "postgres.h"
 

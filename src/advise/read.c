@@ -260,12 +260,49 @@ is_interesting(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
 	return get_rel_namespace(rte->relid) != get_namespace_oid("hone", true);
 }
 
+/* Rows of the partitions that are looked at, which the planner has counted. */
+static double
+partition_tuples(PlannerInfo *root, RelOptInfo *parent)
+{
+	double		tuples = 0;
+	ListCell   *lc;
+
+	foreach(lc, root->append_rel_list)
+	{
+		AppendRelInfo *appinfo = lfirst_node(AppendRelInfo, lc);
+		RelOptInfo *child;
+
+		if (appinfo->parent_relid != parent->relid)
+			continue;
+		child = root->simple_rel_array[appinfo->child_relid];
+		if (child == NULL || IS_DUMMY_REL(child))
+			continue;
+		tuples += planner_rt_fetch(appinfo->child_relid, root)->inh ?
+			partition_tuples(root, child) : child->tuples;
+	}
+	return tuples;
+}
+
+/*
+ * Of a partitioned table the planner keeps as tuples, when the hook comes, the
+ * rows that pass the restrictions. Where the values of a column are known to be
+ * many in proportion to the rows, or not known at all (nobody but ANALYZE by
+ * hand looks at a partitioned table), selectivities would come out near 1.
+ */
+static double
+all_tuples(PlannerInfo *root, RelOptInfo *rel, RangeTblEntry *rte)
+{
+	return rte->relkind == RELKIND_PARTITIONED_TABLE ?
+		Max(rel->tuples, partition_tuples(root, rel)) : rel->tuples;
+}
+
 static void
 read_relation(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 {
 	HoneRelUse *use;
 	MemoryContext old;
 	ListCell   *lc;
+	double		tuples = rel->tuples;
 
 	if (prev_set_rel_pathlist)
 		prev_set_rel_pathlist(root, rel, rti, rte);
@@ -276,13 +313,18 @@ read_relation(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte)
 	use = MemoryContextAllocZero(hone_advise_reading, sizeof(HoneRelUse));
 	use->relid = rte->relid;
 	use->pages = rel->pages;
+	rel->tuples = all_tuples(root, rel, rte);
 	use->tuples = rel->tuples;
 	use->allvisfrac = rel->allvisfrac;
 	use->limited = root->parse->limitCount != NULL;
 	use->filtered_elsewhere = others_are_filtered(root, rel);
 	read_restrictions(root, rel, rte, use);
+	rel->tuples = tuples;
 	read_joins(root, rel, use);
-	read_order(rel, use, root->query_pathkeys, root->parse->sortClause != NIL);
+	/* With GROUP BY they are its own, which may or may not be the final order. */
+	read_order(rel, use, root->query_pathkeys,
+			   root->parse->sortClause != NIL && root->sort_pathkeys != NIL &&
+			   pathkeys_contained_in(root->sort_pathkeys, root->query_pathkeys));
 	if (root->sort_pathkeys != root->query_pathkeys)
 		read_order(rel, use, root->sort_pathkeys, true);
 	if (root->group_pathkeys != root->query_pathkeys)

@@ -71,6 +71,28 @@ mean_cost(HoneRun *run, const HoneQueryGroup *group)
 }
 
 /*
+ * Was it measured, in part at least, before the server had an index that its
+ * plan uses now? Then its time says nothing about its cost: it would look slow
+ * for what it costs, and the next run would build still more for it.
+ */
+static bool
+measured_before_index(HoneRun *run, const HoneQueryGroup *group)
+{
+	for (int i = 0; i < run->nstatements && run->new_indexes != NIL; i++)
+	{
+		const HoneStatement *st = run->statements[i];
+		ListCell   *lc;
+
+		if (st->group != group || st->failure)
+			continue;
+		foreach(lc, st->real)
+			if (list_member_oid(run->new_indexes, lfirst_oid(lc)))
+				return true;
+	}
+	return false;
+}
+
+/*
  * Weight: executions, corrected by how much more or less time the query takes
  * for its estimated cost than the median query does; within limits, because
  * either figure can be far off. The same for all samples of a query, so that the
@@ -89,7 +111,8 @@ set_weights(HoneRun *run)
 		HoneQueryGroup *group = lfirst(lc);
 		double		cost = mean_cost(run, group);
 
-		group->ms_per_cost = group->mean_ms > 0 && cost > 0 ? group->mean_ms / cost : 0;
+		group->ms_per_cost = group->mean_ms > 0 && cost > 0 &&
+			!measured_before_index(run, group) ? group->mean_ms / cost : 0;
 		if (group->ms_per_cost > 0)
 			ratios[n++] = group->ms_per_cost;
 	}

@@ -3,17 +3,17 @@
  *	  Which candidates: solved by arithmetic, confirmed by the planner.
  *
  * Minimises the weighted cost of all statements, plus what the indexes cost
- * the writes, plus a price per index (PRICE_PER_INDEX of what the workload would cost
- * with all of them: half of the indexes an optimum without it would have bring
- * almost nothing), plus a trifle per byte that decides between equals, under the
- * storage budget and the number of indexes. The pool's plans make the problem,
- * solve.c solves it; then every touched statement is planned under the chosen
- * set. What the planner found cheaper than the pool knew is a new plan in the
- * pool, and the problem is solved again, until the planner brings nothing new.
+ * the writes, plus a price per index (PRICE_PER_INDEX of what the workload would
+ * cost with all of them: half of the indexes an optimum without it would have
+ * bring almost nothing), plus a trifle per byte that decides between equals,
+ * under the storage budget and the number of indexes. The pool's plans make the
+ * problem, solve.c solves it; then every touched statement is planned under the
+ * chosen set. What the planner found cheaper than the pool knew is a new plan in
+ * the pool, and the problem is solved again, until the planner brings nothing new.
  *
- * A set under which a statement would be dearer by more than MAX_REGRESSION is not
- * taken: the index that brings least of those that statement's plan uses is left out. What no
- * plan uses is taken out at the end.
+ * A set under which a statement would be dearer by more than MAX_REGRESSION is
+ * not taken: the index that brings least of those that statement's plan uses is
+ * left out. What no plan uses is taken out at the end.
  */
 #include "postgres.h"
 
@@ -28,7 +28,7 @@
 #include "advise/solve.h"
 
 #define PRICE_PER_INDEX 0.001	/* of the yardstick */
-#define YARDSTICK 0.005			/* at least, of the workload's cost */
+#define LEAST_YARDSTICK 0.005	/* of the workload's cost */
 #define PRICE_PER_BYTE 1e-13	/* of the same */
 #define MAX_REGRESSION 1.1
 #define ROUNDS 8
@@ -65,7 +65,7 @@ size_of(HoneRun *run, Bitmapset *set)
 static double
 keeping_cost(HoneRun *run, const HoneCandidate *c)
 {
-	return c->write_cost + run->improvable *
+	return c->write_cost + run->yardstick *
 		(PRICE_PER_INDEX + PRICE_PER_BYTE * c->index->size_bytes);
 }
 
@@ -268,7 +268,7 @@ as_set(Selection *sel, const bool *in)
  * a small part of the whole, because a thousandth of almost nothing is nothing.
  */
 static double
-yardstick(HoneRun *run)
+measure_yardstick(HoneRun *run)
 {
 	double		least = 0;
 	double		total = 0;
@@ -284,7 +284,7 @@ yardstick(HoneRun *run)
 		least += st->weight * (best < 0 ? st->base_cost : Min(best, st->base_cost));
 		total += st->weight * st->base_cost;
 	}
-	return Max(least, YARDSTICK * total);
+	return Max(least, LEAST_YARDSTICK * total);
 }
 
 /* Members of the set on tables of the statement. */
@@ -471,7 +471,7 @@ settle(HoneRun *run, Selection *sel, Bitmapset *set)
 {
 	const HoneProblem *p = &sel->problem;
 	double		limit = hone_solve_cost(p, as_items(sel, set)) +
-		PRICE_PER_INDEX * run->improvable;
+		PRICE_PER_INDEX * run->yardstick;
 	int			i = -1;
 
 	while ((i = bms_next_member(set, i)) >= 0)
@@ -649,7 +649,7 @@ hone_advise_search(HoneRun *run)
 	Bitmapset  *best;
 	double		objective;
 
-	run->improvable = yardstick(run);
+	run->yardstick = measure_yardstick(run);
 	best = solve_and_learn(run, &sel);
 	make_selection(run, &sel);
 	best = settle(run, &sel, best);

@@ -30,6 +30,7 @@
 #include "base/settings.h"
 
 #define MAX_REJECTED 200		/* kept of one run */
+#define LEAST_GAP 1e-9			/* less is the rounding of sums */
 #define MAX_QUERIES 200			/* listed with one recommendation */
 #define MAX_PAYING 20			/* of those that only pay for it */
 #define MAX_PLANS 20			/* shown with one recommendation */
@@ -150,7 +151,11 @@ store_run(HoneRun *run)
 		nulls[10] = 'n';
 	values[11] = Float8GetDatum(run->lower_bound);
 	if (run->lower_bound > 0 && run->objective > 0)
-		values[12] = Float8GetDatum(Max(0, (run->objective - run->lower_bound) / run->objective));
+	{
+		double		gap = (run->objective - run->lower_bound) / run->objective;
+
+		values[12] = Float8GetDatum(gap < LEAST_GAP ? 0 : gap);
+	}
 	else
 		nulls[11] = nulls[12] = nulls[14] = 'n';	/* nothing was proven */
 	values[13] = Float8GetDatum(hone_advise_cpu_ms() - run->cpu_started_ms);
@@ -191,6 +196,7 @@ typedef struct Row
 	List	   *key_roles;		/* of char * */
 	List	   *risks;
 	List	   *queries;		/* of Shown */
+	const char *needs_index;	/* of drops, see hone_advise_cover_name; or NULL */
 } Row;
 
 static Datum
@@ -205,14 +211,21 @@ text_array(List *texts)
 	return PointerGetDatum(construct_array(datums, n, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
+static Datum
+text_or_null(const char *text, char *isnull)
+{
+	*isnull = text ? ' ' : 'n';
+	return text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
 static int64
 store_recommendation(HoneRun *run, int64 run_id, const Row *row)
 {
 	Oid			types[] = {INT8OID, OIDOID, TEXTOID, OIDOID, TEXTOID, TEXTOID, TEXTOID,
 		TEXTOID, TEXTOID, INT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, FLOAT8OID, INT4OID,
-	INT4OID, TEXTOID, FLOAT8OID, TEXTARRAYOID, TEXTARRAYOID};
+	INT4OID, TEXTOID, FLOAT8OID, TEXTARRAYOID, TEXTARRAYOID, TEXTOID};
 	Datum		values[lengthof(types)];
-	char		nulls[lengthof(types) + 1] = "                    ";
+	char		nulls[lengthof(types) + 1] = "                     ";
 
 	values[0] = Int64GetDatum(run_id);
 	values[1] = ObjectIdGetDatum(run->caller);
@@ -238,12 +251,13 @@ store_recommendation(HoneRun *run, int64 run_id, const Row *row)
 		nulls[17] = 'n';
 	values[18] = text_array(row->key_roles);
 	values[19] = text_array(row->risks);
+	values[20] = text_or_null(row->needs_index, &nulls[20]);
 	execute("INSERT INTO hone.recommendation_store (run_id, requested_by, action, relid, table_name,"
 			" access_method, index_name, definition, undo_definition, size_bytes, cost_before,"
 			" cost_after, improvement, write_cost, queries_helped, queries_hurt, reason,"
-			" cost_without, key_roles, risks)"
+			" cost_without, key_roles, risks, needs_index)"
 			" VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17,"
-			" $18, $19, $20)"
+			" $18, $19, $20, $21)"
 			" RETURNING id",
 			lengthof(types), types, values, nulls);
 	return returned_id();
@@ -422,13 +436,6 @@ store_rejected(HoneRun *run, int64 run_id, List *rejected)
 	}
 }
 
-static Datum
-text_or_null(const char *text, char *isnull)
-{
-	*isnull = text ? ' ' : 'n';
-	return text ? CStringGetTextDatum(text) : (Datum) 0;
-}
-
 static void
 store_hints(HoneRun *run, int64 run_id)
 {
@@ -511,6 +518,7 @@ row_of_drop(HoneRun *run, HoneDrop *drop, const char *cover)
 	row->write_cost = 0 - drop->write_saving;
 	row->reason = hone_advise_drop_reason(run, drop, cover);
 	row->queries = queries_of_drop(run, drop);
+	row->needs_index = cover;
 	return row;
 }
 

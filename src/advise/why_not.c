@@ -17,12 +17,13 @@
 #include "advise/internal.h"
 #include "advise/pool.h"
 
-#define MAX_CALLS 200			/* of the planner, for what it would save beside the chosen ones */
+#define MAX_CALLS 200			/* of the planner, for what one would save beside the
+								 * chosen ones */
 #define LEAST_CHANGE 0.001		/* of a statement's cost */
 #define MAX_IDLE 50				/* told of those that no plan wants */
 #define FEW_ALIKE 3				/* variants of one idea told first */
 #define DEARER 1.1				/* a query may become, at most */
-#define LEAST_SHARE 0.001		/* of what indexes could save, an index must gain */
+#define LEAST_SHARE 0.001		/* of the yardstick (search.c), an index must gain */
 
 /* The planner's answer for this candidate alone, if it was asked. */
 static HonePrice *
@@ -236,9 +237,9 @@ outdone(HoneRun *run, HoneCandidate *c, const char **names, int *calls_left)
 	if (rival.before - rival.alone <= c->write_cost)
 		return psprintf("what it costs the writes (%.2f) exceeds its gain (%.2f)",
 						c->write_cost, rival.before - rival.alone);
-	if (c->best_gain <= LEAST_SHARE * run->improvable)
-		return psprintf("its gain (%.2f) is below 0.1 %% of what indexes could save in this workload (%.2f)",
-						rival.before - rival.alone, run->improvable);
+	if (c->best_gain <= LEAST_SHARE * run->yardstick)
+		return psprintf("its gain (%.2f) is below 0.1 %% of what the workload would cost with all indexes (%.2f)",
+						rival.before - rival.alone, run->yardstick);
 	if (rival.beside > 0 && rival.beside <= c->write_cost)
 		return psprintf("beside the recommended indexes it would save another %.2f, and cost the writes %.2f",
 						rival.beside, c->write_cost);
@@ -249,7 +250,8 @@ outdone(HoneRun *run, HoneCandidate *c, const char **names, int *calls_left)
 		return beaten_by(&rival, names);
 	if (rival.with_chosen < rival.before)
 		return "its queries are served by recommended indexes on their other tables";
-	return "with its price (a share of what indexes could save, its size and its writes) it does not pay";
+	return "with its price (0.1 % of what the workload would cost with all indexes, a little for its size,"
+		" and what it costs the writes) it does not pay";
 }
 
 static const char *

@@ -15,6 +15,7 @@ CREATE TABLE hone.action_store (
     index_oid         oid,              -- what we made, or are to drop
     definition        text NOT NULL,
     undo_definition   text NOT NULL,
+    needs_index       text,             -- a drop, only while this index of the table is valid
     queued_at         timestamptz NOT NULL DEFAULT now(),
     started_at        timestamptz,
     finished_at       timestamptz,

@@ -311,6 +311,8 @@ statement_for(HoneAction *action)
 	}
 	if (hone_apply_index_state(action) == HONE_INDEX_ABSENT)
 		return NULL;
+	if (!action->is_revert)
+		(void) hone_apply_check_cover(action, ERROR);
 	return hone_apply_drop_statement(hone_apply_check_drop(action, ERROR));
 }
 
@@ -386,6 +388,43 @@ run_ddl(HoneAction *action, const char *statement, HoneTryResult *result)
 	hone_jobs_run_ddl(&ddl, result);
 }
 
+static void
+prepare_analyze(void *arg)
+{
+	Preparation *preparation = arg;
+	char	   *statement = hone_apply_analyze_statement(preparation->action);
+
+	if (statement != NULL)
+		preparation->statement = MemoryContextStrdup(preparation->context, statement);
+}
+
+/*
+ * A new index on an expression is planned by a guess until its table has been
+ * analysed, and nobody does that soon for a table that is little written to. It
+ * is there all the same if this fails.
+ */
+static void
+analyze_expressions(HoneAction *action)
+{
+	Preparation preparation = {action, CurrentMemoryContext, NULL};
+	HoneDdl		ddl = {0};
+	HoneTryResult result;
+
+	hone_jobs_try(prepare_analyze, &preparation, &result);
+	if (result.ok && preparation.statement != NULL)
+	{
+		ddl.roleid = action->requested_by;
+		ddl.statement = preparation.statement;
+		ddl.lock_timeout_ms = hone_apply_build_lock_timeout_ms;
+		ddl.timeout_ms = hone_apply_build_timeout_ms;
+		hone_jobs_run_ddl(&ddl, &result);
+	}
+	if (!result.ok)
+		ereport(LOG,
+				(errmsg("pg_hone could not analyze table %s for its new index \"%s\": %s",
+						action->table_name, action->index_name, result.message)));
+}
+
 /* queued → building → the outcome */
 static void
 carry_out(HoneAction *action)
@@ -407,6 +446,8 @@ carry_out(HoneAction *action)
 	/* An abort has released it already. */
 	if (result.ok)
 		hone_apply_unlock_table(action->relid);
+	if (result.ok && action->makes_index)
+		analyze_expressions(action);
 	settle(action, &result);
 }
 

@@ -194,6 +194,40 @@ hone_apply_check_drop(const HoneAction *action, int elevel)
 	return index_oid;
 }
 
+/*
+ * A dropped index's work may be another one's to do. By name, because that one
+ * may be built by hand, as recommended; the builder asks again with the table
+ * locked, when what was queued before has had its turn.
+ */
+bool
+hone_apply_check_cover(const HoneAction *action, int elevel)
+{
+	HeapTuple	tuple = NULL;
+	bool		valid = false;
+
+	if (action->needs_index == NULL)
+		return true;
+	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(
+												 get_relname_relid(action->needs_index,
+																   get_rel_namespace(action->relid))));
+	if (HeapTupleIsValid(tuple))
+	{
+		Form_pg_index index = (Form_pg_index) GETSTRUCT(tuple);
+
+		valid = index->indrelid == action->relid && index->indisvalid &&
+			index->indisready && index->indislive;
+		ReleaseSysCache(tuple);
+	}
+	if (!valid)
+		ereport(elevel,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" cannot be dropped without a valid index \"%s\"",
+						action->index_name, action->needs_index),
+				 errdetail("That index is to do its work."),
+				 errhint("If it is recommended, apply that first; otherwise ask for advice again.")));
+	return valid;
+}
+
 HoneIndexState
 hone_apply_index_state(const HoneAction *action)
 {
@@ -271,4 +305,20 @@ hone_apply_drop_statement(Oid index_oid)
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("index with OID %u does not exist any more", index_oid)));
 	return psprintf("DROP INDEX CONCURRENTLY %s", name);
+}
+
+/* Until then the planner knows nothing of an expression's values. */
+char *
+hone_apply_analyze_statement(const HoneAction *action)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(action->index_oid));
+	bool		expressions;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	expressions = ((Form_pg_index) GETSTRUCT(tuple))->indisvalid &&
+		!heap_attisnull(tuple, Anum_pg_index_indexprs, NULL);
+	ReleaseSysCache(tuple);
+	return expressions && hone_apply_index_state(action) == HONE_INDEX_VALID ?
+		psprintf("ANALYZE %s", action->table_name) : NULL;
 }

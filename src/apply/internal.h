@@ -43,6 +43,8 @@ typedef struct HoneAction
 	char	   *index_name;		/* bare */
 	Oid			index_oid;		/* InvalidOid: not made yet */
 	char	   *definition;		/* CREATE INDEX ..., if makes_index */
+	char	   *needs_index;	/* bare; to be dropped only while that one is
+								 * there to do the work; or NULL */
 } HoneAction;
 
 /* What the catalogs say about an action's index. */
@@ -67,6 +69,9 @@ extern bool hone_apply_check_create(const HoneAction *action, int elevel);
 /* The index to be dropped: its OID, or InvalidOid after a WARNING. */
 extern Oid	hone_apply_check_drop(const HoneAction *action, int elevel);
 
+/* Is the index there that is to do the work of one that is dropped? */
+extern bool hone_apply_check_cover(const HoneAction *action, int elevel);
+
 extern HoneIndexState hone_apply_index_state(const HoneAction *action);
 
 /* Keep a table from being dropped or renamed until it is unlocked, or a
@@ -80,12 +85,16 @@ extern char *hone_apply_concurrently(const char *definition);
 /* "DROP INDEX CONCURRENTLY ..." for the index as it is called now. */
 extern char *hone_apply_drop_statement(Oid index_oid);
 
+/* "ANALYZE ..." if the action's index has expressions; else NULL. */
+extern char *hone_apply_analyze_statement(const HoneAction *action);
+
 /* in store.c: static SQL on our tables, as the extension's owner; callers are
  * connected to SPI */
 
 /*
  * Queue applying a recommendation; its action's id, 0 after a WARNING. A drop
- * that comes after creates is given up when one of its table was not built.
+ * that comes after creates is given up when one of its table was not built;
+ * any drop when the index is missing that does the work of the dropped one.
  */
 extern int64 hone_apply_queue(int64 recommendation_id, bool after_creates,
 							  int elevel);

@@ -114,7 +114,7 @@ typedef struct Recommendation
 
 #define RECOMMENDATION_SQL \
 	"SELECT status, requested_by, action OPERATOR(pg_catalog.=) 'create'," \
-	" relid, table_name, index_name, definition, undo_definition" \
+	" relid, table_name, index_name, definition, undo_definition, needs_index" \
 	" FROM hone.recommendation_store WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE"
 
 static void
@@ -140,6 +140,7 @@ read_recommendation(int64 id, Recommendation *rec)
 	rec->action.table_name = column_text(5);
 	rec->action.index_name = column_text(6);
 	rec->action.definition = column_text(7);
+	rec->action.needs_index = column_text(9);
 }
 
 static bool
@@ -192,9 +193,9 @@ current_definition(Oid index_oid)
 #define QUEUE_SQL \
 	"INSERT INTO hone.action_store (recommendation_id, requested_by, operation," \
 	" action, state, relid, table_name, index_name, index_oid, definition," \
-	" undo_definition, after_creates)" \
+	" undo_definition, after_creates, needs_index)" \
 	" VALUES ($1, $2, 'apply', CASE WHEN $3 THEN 'create' ELSE 'drop' END," \
-	" 'queued', $4, $5, $6, $7, $8, $9, $10) RETURNING id"
+	" 'queued', $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id"
 
 static int64
 insert_action(const Recommendation *rec, Oid index_oid, const char *undo,
@@ -213,6 +214,7 @@ insert_action(const Recommendation *rec, Oid index_oid, const char *undo,
 	add_text(&args, action->definition);
 	add_text(&args, undo);
 	add_bool(&args, after_creates);
+	add_text(&args, action->needs_index);
 	run(QUEUE_SQL, &args);
 	return DatumGetInt64(column(1));
 }
@@ -240,6 +242,9 @@ hone_apply_queue(int64 recommendation_id, bool after_creates, int elevel)
 	{
 		index_oid = hone_apply_check_drop(&rec.action, elevel);
 		if (!OidIsValid(index_oid))
+			return 0;
+		/* What is queued before it may be what it needs: then the builder asks. */
+		if (!after_creates && !hone_apply_check_cover(&rec.action, elevel))
 			return 0;
 		undo = current_definition(index_oid);
 	}
@@ -347,7 +352,7 @@ hone_apply_proposals(int64 limit, int *count)
 	" a.action OPERATOR(pg_catalog.=) 'create'," \
 	" a.relid, a.table_name, a.index_name, a.index_oid," \
 	" CASE WHEN a.operation OPERATOR(pg_catalog.=) 'revert'" \
-	" THEN a.undo_definition ELSE a.definition END, a.after_creates" \
+	" THEN a.undo_definition ELSE a.definition END, a.after_creates, a.needs_index" \
 	" FROM hone.action_store a WHERE " condition " ORDER BY a.id LIMIT 1"
 
 static const char *const take_sql[] = {
@@ -379,6 +384,7 @@ hone_apply_take(HoneTake kind, MemoryContext context)
 	action->index_oid = DatumGetObjectId(column(9));
 	action->definition = column_text(10);
 	action->after_creates = DatumGetBool(column(11));
+	action->needs_index = column_text(12);
 	MemoryContextSwitchTo(old);
 	return action;
 }

@@ -1,6 +1,6 @@
 /*
  * ddl.c
- *	  Index DDL of a worker, as the role that asked for it.
+ *	  Index DDL of a worker, and ANALYZE, as the role that asked for it.
  *
  * CREATE and DROP INDEX CONCURRENTLY commit several times while they run, so
  * they must be a top-level statement; and they go through a portal, as a
@@ -99,9 +99,13 @@ look_up_role(void *arg)
 	role->is_superuser = superuser_arg(role->roleid);
 }
 
+/* What blocks nobody's reads and writes. */
 static bool
-is_concurrent_index_ddl(Node *statement)
+may_be_run(Node *statement)
 {
+	if (IsA(statement, VacuumStmt))
+		return !((VacuumStmt *) statement)->is_vacuumcmd &&
+			list_length(((VacuumStmt *) statement)->rels) == 1;
 	if (IsA(statement, IndexStmt))
 		return ((IndexStmt *) statement)->concurrent;
 	if (IsA(statement, DropStmt))
@@ -122,10 +126,10 @@ parse_one(const char *sql)
 				(errcode(ERRCODE_SYNTAX_ERROR),
 				 errmsg("expected exactly one statement")));
 	raw = linitial_node(RawStmt, parsed);
-	if (!is_concurrent_index_ddl(raw->stmt))
+	if (!may_be_run(raw->stmt))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("only CREATE INDEX CONCURRENTLY and DROP INDEX CONCURRENTLY are run")));
+				 errmsg("only CREATE INDEX CONCURRENTLY, DROP INDEX CONCURRENTLY and ANALYZE are run")));
 	return raw;
 }
 

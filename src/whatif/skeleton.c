@@ -12,7 +12,8 @@
  *
  * The rules for joins are not written down again here: the core's own cost
  * functions are called for the same join with one input dearer by a little, and
- * the difference is the factor. When they give a cost far from the planner's, a join is left as it is, with all below it.
+ * the difference is the factor. When they give a cost far from the planner's, a
+ * join is left as it is, with all below it.
  *
  * Parts that are not taken apart keep the indexes they use: the plan then counts
  * only for configurations that have those.
