@@ -197,6 +197,25 @@ was_refused(HoneRun *run, const char *body)
 	return false;
 }
 
+/* What keeps it out, beyond what its proposer knows. */
+static void
+examine(HoneRun *run, HoneCandidate *c)
+{
+	HoneExisting *covering = hone_advise_covered_by(run, c);
+
+	if (covering != NULL)
+		c->rejection = psprintf("existing index %s already serves it",
+								quote_identifier(covering->name));
+	if (c->rejection == NULL && is_too_long(c))
+		c->rejection = "its values are too long for a btree";
+	if (c->rejection == NULL)
+		(void) imagine(run, c);
+	if (c->rejection == NULL && was_refused(run, c->body))
+		c->rejection = "it was dismissed or reverted before";
+	if (c->rejection == NULL && run->budget >= 0 && c->index->size_bytes > run->budget)
+		c->rejection = "it alone is larger than the storage budget";
+}
+
 /*
  * Enter a candidate, or find the one that is the same. The argument is copied.
  * NULL when there is no room for more.
@@ -208,7 +227,6 @@ hone_advise_propose(HoneRun *run, HoneCandidate *given)
 	char	   *body = make_body(given);
 	BodyEntry  *entry;
 	HoneCandidate *c;
-	HoneExisting *covering;
 	bool		found;
 
 	if (run->bodies == NULL)
@@ -231,8 +249,15 @@ hone_advise_propose(HoneRun *run, HoneCandidate *given)
 	entry = hash_search(run->bodies, &body, HASH_ENTER, &found);
 	if (found)
 	{
+		c = entry->candidate;
+		if (c->presumed && given->rejection == NULL)
+		{
+			c->presumed = false;	/* another statement has a use for it */
+			c->rejection = NULL;
+			examine(run, c);
+		}
 		MemoryContextSwitchTo(old);
-		return entry->candidate;
+		return c;
 	}
 	c = palloc(sizeof(HoneCandidate));
 	*c = *given;
@@ -248,17 +273,9 @@ hone_advise_propose(HoneRun *run, HoneCandidate *given)
 	}
 	run->candidates[run->ncandidates++] = c;
 
-	if (c->rejection == NULL && (covering = hone_advise_covered_by(run, c)) != NULL)
-		c->rejection = psprintf("existing index %s already serves it",
-								quote_identifier(covering->name));
-	if (c->rejection == NULL && is_too_long(c))
-		c->rejection = "its values are too long for a btree";
-	if (c->rejection == NULL)
-		(void) imagine(run, c);
-	if (c->rejection == NULL && was_refused(run, c->body))
-		c->rejection = "it was dismissed or reverted before";
-	if (c->rejection == NULL && run->budget >= 0 && c->index->size_bytes > run->budget)
-		c->rejection = "it alone is larger than the storage budget";
+	c->presumed = c->rejection != NULL;
+	if (!c->presumed)
+		examine(run, c);
 	MemoryContextSwitchTo(old);
 	return c;
 }

@@ -244,6 +244,7 @@ typedef struct HoneCandidate
 	double		write_cost;
 	double		best_gain;		/* of all it did alone, weighted */
 	const char *rejection;		/* why it is out, or NULL */
+	bool		presumed;		/* by who proposed it, for one statement */
 	HoneStatement *hurts;		/* which it made dearer, when it was taken out
 								 * for that; and what became of its cost */
 	double		hurts_ratio;
@@ -387,6 +388,7 @@ extern void hone_advise_families(HoneRun *run, HoneStatement *st, HoneRelUse *re
 extern void hone_advise_brin(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
 extern bool hone_advise_may_include(const HoneCandidate *c);
 extern bool hone_advise_include(HoneRelUse *rel, HoneCandidate *c);
+extern HoneCandidate *hone_advise_propose_covering(HoneRun *run, HoneCandidate *given);
 extern void hone_advise_cover(HoneRun *run, HoneStatement *st, HoneRelUse *rel,
 							  HoneCandidate *base);
 extern void hone_advise_merge(HoneRun *run);
