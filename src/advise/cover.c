@@ -214,6 +214,15 @@ hone_advise_include(HoneRelUse *rel, HoneCandidate *c)
 	return c->nincluded > 0 && hone_advise_may_include(c);
 }
 
+/* Is it cheap to compare? */
+static bool
+is_short(Oid relid, AttrNumber attno)
+{
+	Oid			type = get_atttype(relid, attno);
+
+	return get_typlen(type) > 0 || average_width(relid, attno, type, -1) <= SHORT_BYTES;
+}
+
 /*
  * The same columns, all of them keys; false when that cannot be. Entries with
  * equal keys are stored once, those with INCLUDE never are: where rows repeat
@@ -226,7 +235,7 @@ all_keys(const HoneCandidate *covering, HoneCandidate *c)
 	c->nincluded = 0;
 	for (int i = 0; i < covering->nincluded; i++)
 	{
-		if (c->nkeys == HONE_MAX_KEYS)
+		if (c->nkeys == HONE_MAX_KEYS || !is_short(c->relid, covering->included[i]))
 			return false;
 		c->keys[c->nkeys] = hone_advise_column_key(c->relid, covering->included[i]);
 		if (!OidIsValid(c->keys[c->nkeys++].opfamily))
@@ -239,26 +248,14 @@ all_keys(const HoneCandidate *covering, HoneCandidate *c)
 HoneCandidate *
 hone_advise_propose_covering(HoneRun *run, HoneCandidate *given)
 {
-	HoneCandidate *covering = hone_advise_propose(run, given);
+	HoneCandidate covering = *given;
 	HoneCandidate keyed;
-	HoneCandidate *other;
-	MemoryContext old;
-	bool		possible;
+	MemoryContext old = MemoryContextSwitchTo(run->memory); /* keys stay */
+	bool		possible = given->nincluded > 0 && all_keys(given, &keyed);
 
-	if (covering == NULL || given->nincluded == 0 || covering->index == NULL)
-		return covering;
-	old = MemoryContextSwitchTo(run->memory);	/* keys outlive the statement */
-	possible = all_keys(given, &keyed);
 	MemoryContextSwitchTo(old);
-	if (!possible)
-		return covering;
-	other = hone_advise_propose(run, &keyed);
-	if (other == NULL || other->rejection ||
-		other->index->size_bytes > covering->index->size_bytes * MUCH_SMALLER)
-		return covering;
-	if (covering->rejection == NULL)
-		covering->rejection = "it is smaller with all columns as keys: equal ones are stored once";
-	return other;
+	return possible ? hone_advise_propose_smaller(run, &covering, &keyed, MUCH_SMALLER) :
+		hone_advise_propose(run, given);
 }
 
 /* The candidate, covering. */

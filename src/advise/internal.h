@@ -366,6 +366,8 @@ extern HoneExisting *hone_advise_covered_by(HoneRun *run, const HoneCandidate *c
 
 /* in candidate.c */
 extern HoneCandidate *hone_advise_propose(HoneRun *run, HoneCandidate *c);
+extern HoneCandidate *hone_advise_propose_smaller(HoneRun *run, HoneCandidate *first,
+												  HoneCandidate *other, double factor);
 extern HoneCandidate *hone_advise_propose_keys(HoneRun *run, Oid relid,
 											   const HoneKey *keys, int nkeys);
 extern Bitmapset *hone_advise_candidate_columns(const HoneCandidate *c);
