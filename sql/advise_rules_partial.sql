@@ -61,7 +61,7 @@ SELECT advice($$SELECT d.name, sum(f.price) FROM dim d JOIN fact f ON f.dim = d.
 -- nothing to look for: a narrow index instead of a wide table
 SELECT advice($$SELECT sum(qty) FROM fact$$);
 SELECT advice($$SELECT sum(qty * price) FROM fact$$) ~ 'fact btree \((qty|price)\) INCLUDE \((qty|price)\)' AS narrow;
-SELECT advice($$SELECT code, sum(qty) FROM fact GROUP BY code$$) ~ 'fact btree \(code\) INCLUDE \(qty\)|btree \(qty\) INCLUDE \(code\)' AS narrow;
+SELECT advice($$SELECT code, sum(qty) FROM fact GROUP BY code$$) ~ 'fact btree \(code, qty\)' AS narrow;
 -- not the whole row, not what is nearly all of it, not values without a limit
 SELECT advice($$SELECT * FROM fact WHERE dim = 5$$);
 SELECT advice($$SELECT f1, f2, qty FROM fact WHERE dim = 5$$);
@@ -73,7 +73,7 @@ FROM generate_series(1, 20000) i;
 VACUUM ANALYZE essay;
 SELECT advice($$SELECT sum(length(body)) FROM essay WHERE author = 5$$) ~ 'INCLUDE' AS may_fail_an_insert;
 -- a predicate's column needs no place, unless it is shown
-SELECT advice($$SELECT count(*), sum(amount) FROM job WHERE state = 'open'$$) ~ '\(amount\) WHERE|INCLUDE \(amount\)' AS covering;
+SELECT advice($$SELECT count(*), sum(amount) FROM job WHERE state = 'open'$$) ~ '\(amount\) WHERE|INCLUDE \(amount\)|\(state, amount\)' AS covering;
 
 -- BRIN: where a budget leaves no room for a btree
 CREATE TABLE log (at timestamptz, shuffled timestamptz, filler text);

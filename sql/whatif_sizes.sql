@@ -32,7 +32,11 @@ SELECT i AS id,
        point(random() * 1000, random() * 1000) AS pt, int4range((random() * 1000)::int, 1000 + (random() * 1000)::int) AS wide,
        tstzrange('2025-01-01'::timestamptz + i * interval '1 minute', '2025-01-01'::timestamptz + (i + random() * 60) * interval '1 minute') AS during
 FROM generate_series(1, 60000) i;
-VACUUM ANALYZE plain, docs;
+-- columns that depend on each other, at random and side by side
+CREATE TABLE linked WITH (autovacuum_enabled = off) AS
+SELECT part, (part * 13 + 250 * (random() * 3)::int) % 1000 AS supplier, i / 4000 AS day, i / 5 % 3000 AS slot, i % 3 AS few
+FROM (SELECT i, (random() * 7000)::int AS part FROM generate_series(1, 120000) i OFFSET 0) x;
+VACUUM ANALYZE plain, docs, linked;
 
 CREATE FUNCTION ratio(definition text, OUT ratio float8, OUT pages_off float8) LANGUAGE plpgsql AS $$
 DECLARE
@@ -52,6 +56,7 @@ SELECT coalesce(substring(d FROM 'USING (\w+)'), 'btree') AS method, d AS defini
 FROM unnest(ARRAY[
     'plain (id)', 'plain (few)', 'plain (skewed)', 'plain (many)', 'plain (hex)', 'plain (url)', 'plain (name)', 'plain (ref)', 'plain (amount)',
     'plain (at DESC)', 'plain (day)', 'plain (holes)', 'plain (rare)', 'plain (rare) WHERE rare IS NOT NULL', 'plain (flag)', 'plain (noise)',
+    'linked (supplier, part)', 'linked (part, supplier, few)', 'linked (day, slot)', 'linked (slot, few)', 'linked (supplier, day)',
     'plain (few, at)', 'plain (name, day)', 'plain (skewed, name, many)', 'plain (holes, rare)', 'plain (name) INCLUDE (id, amount)',
     'plain (many) WHERE status = ''open''', 'plain (name) WHERE status = ''open''', 'plain (lower(hex))', 'plain ((many % 1000))', 'plain (date_trunc(''hour'', at AT TIME ZONE ''UTC''))',
     'plain (many) WITH (fillfactor = 60)', 'plain (name) WITH (deduplicate_items = off)',

@@ -106,14 +106,13 @@ make_body(const HoneCandidate *c)
 	return buf.data;
 }
 
-/* Ask what-if for size and shape; false, with the reason, when it cannot be. */
-static bool
+/* Ask what-if for size and shape; when it cannot be built, that is the rejection. */
+static void
 imagine(HoneRun *run, HoneCandidate *c)
 {
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	bool		old_paused = hone_capture_paused;
-	volatile bool ok = false;
 
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(run->memory);
@@ -126,7 +125,6 @@ imagine(HoneRun *run, HoneCandidate *c)
 			c->body = c->index->definition + strlen("CREATE INDEX ");
 		ReleaseCurrentSubTransaction();
 		hone_capture_paused = old_paused;
-		ok = true;
 	}
 	PG_CATCH();
 	{
@@ -146,7 +144,6 @@ imagine(HoneRun *run, HoneCandidate *c)
 	PG_END_TRY();
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
-	return ok;
 }
 
 /*
@@ -197,20 +194,29 @@ was_refused(HoneRun *run, const char *body)
 	return false;
 }
 
-/*
- * Enter a candidate, or find the one that is the same. The argument is copied.
- * NULL when there is no room for more.
- */
-HoneCandidate *
-hone_advise_propose(HoneRun *run, HoneCandidate *given)
+/* What keeps it out, beyond what its proposer knows. */
+static void
+examine(HoneRun *run, HoneCandidate *c)
 {
-	MemoryContext old = MemoryContextSwitchTo(run->memory);
-	char	   *body = make_body(given);
-	BodyEntry  *entry;
-	HoneCandidate *c;
-	HoneExisting *covering;
-	bool		found;
+	HoneExisting *covering = hone_advise_covered_by(run, c);
 
+	if (covering != NULL)
+		c->rejection = psprintf("existing index %s already serves it",
+								quote_identifier(covering->name));
+	if (c->rejection == NULL && is_too_long(c))
+		c->rejection = "its values are too long for a btree";
+	if (c->rejection == NULL && c->index == NULL)
+		imagine(run, c);
+	if (c->rejection == NULL && was_refused(run, c->body))
+		c->rejection = "it was dismissed or reverted before";
+	if (c->rejection == NULL && run->budget >= 0 && c->index->size_bytes > run->budget)
+		c->rejection = "it alone is larger than the storage budget";
+}
+
+/* What has this definition; made when it is not known yet. */
+static BodyEntry *
+find_body(HoneRun *run, char *body, bool make)
+{
 	if (run->bodies == NULL)
 	{
 		HASHCTL		ctl = {0};
@@ -223,20 +229,44 @@ hone_advise_propose(HoneRun *run, HoneCandidate *given)
 		run->bodies = hash_create("pg_hone candidates", 256, &ctl,
 								  HASH_ELEM | HASH_FUNCTION | HASH_COMPARE | HASH_CONTEXT);
 	}
-	if (run->ncandidates >= MAX_CANDIDATES)
+	if (make)
 	{
-		MemoryContextSwitchTo(old);
-		return NULL;
+		bool		found;
+		BodyEntry  *entry = hash_search(run->bodies, &body, HASH_ENTER, &found);
+
+		if (!found)
+			entry->candidate = NULL;
+		return entry;
 	}
-	entry = hash_search(run->bodies, &body, HASH_ENTER, &found);
-	if (found)
+	return hash_search(run->bodies, &body, HASH_FIND, NULL);
+}
+
+/*
+ * Enter a candidate, or find the one that is the same. The argument is copied.
+ * NULL when there is no room for more.
+ */
+HoneCandidate *
+hone_advise_propose(HoneRun *run, HoneCandidate *given)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->memory);
+	char	   *body = make_body(given);
+	BodyEntry  *entry = find_body(run, body, run->ncandidates < MAX_CANDIDATES);
+	HoneCandidate *c = entry ? entry->candidate : NULL;
+
+	if (c != NULL && c->presumed && given->rejection == NULL)
+	{
+		c->presumed = false;	/* another statement has a use for it */
+		c->rejection = NULL;
+		examine(run, c);
+	}
+	if (c != NULL || entry == NULL)
 	{
 		MemoryContextSwitchTo(old);
-		return entry->candidate;
+		return c;
 	}
 	c = palloc(sizeof(HoneCandidate));
 	*c = *given;
-	c->body = body;
+	c->body = given->index ? given->body : body;
 	c->id = run->ncandidates;
 	entry->candidate = c;
 	if (run->ncandidates >= run->maxcandidates)
@@ -248,17 +278,46 @@ hone_advise_propose(HoneRun *run, HoneCandidate *given)
 	}
 	run->candidates[run->ncandidates++] = c;
 
-	if (c->rejection == NULL && (covering = hone_advise_covered_by(run, c)) != NULL)
-		c->rejection = psprintf("existing index %s already serves it",
-								quote_identifier(covering->name));
-	if (c->rejection == NULL && is_too_long(c))
-		c->rejection = "its values are too long for a btree";
-	if (c->rejection == NULL)
-		(void) imagine(run, c);
-	if (c->rejection == NULL && was_refused(run, c->body))
-		c->rejection = "it was dismissed or reverted before";
-	if (c->rejection == NULL && run->budget >= 0 && c->index->size_bytes > run->budget)
-		c->rejection = "it alone is larger than the storage budget";
+	c->presumed = c->rejection != NULL;
+	if (!c->presumed)
+		examine(run, c);
+	MemoryContextSwitchTo(old);
+	return c;
+}
+
+/*
+ * The same, of two of which the other one gives all that the first gives: enter
+ * the other one, for both, where it is smaller by a factor.
+ */
+HoneCandidate *
+hone_advise_propose_smaller(HoneRun *run, HoneCandidate *first, HoneCandidate *other,
+							double factor)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->memory);
+	char	   *body = make_body(first);
+	BodyEntry  *entry = find_body(run, body, false);
+	HoneCandidate *c = entry ? entry->candidate : NULL;
+
+	if (c == NULL && hone_advise_covered_by(run, first) == NULL &&
+		run->ncandidates < MAX_CANDIDATES)
+	{
+		first->body = body;
+		imagine(run, first);
+		other->body = make_body(other);
+		if (first->index)
+			imagine(run, other);
+		if (first->index && other->index &&
+			other->index->size_bytes <= first->index->size_bytes * factor)
+			c = hone_advise_propose(run, other);
+		if (c && c->rejection)
+			c = NULL;
+		if (c)
+			find_body(run, body, true)->candidate = c;
+		else if (first->index == NULL)
+			first->rejection = NULL;	/* to be said again, of what is entered */
+	}
+	if (c == NULL)
+		c = hone_advise_propose(run, first);
 	MemoryContextSwitchTo(old);
 	return c;
 }

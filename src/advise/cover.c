@@ -25,6 +25,7 @@
 #include "mb/pg_wchar.h"
 #include "storage/bufmgr.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/syscache.h"
 
@@ -38,6 +39,7 @@
 #define UNSEEN_SPARE 16			/* longer than the average, if no value is known */
 #define SHORT_BYTES 24			/* on average, of a text without limit */
 #define WORD_BYTES 200			/* the longest of a known set */
+#define MUCH_SMALLER 0.9		/* than with INCLUDE: worth to be keys */
 #define MIN_VISIBLE 0.1			/* of the pages; else the table is read anyway */
 
 typedef struct Seen
@@ -212,6 +214,50 @@ hone_advise_include(HoneRelUse *rel, HoneCandidate *c)
 	return c->nincluded > 0 && hone_advise_may_include(c);
 }
 
+/* Is it cheap to compare? */
+static bool
+is_short(Oid relid, AttrNumber attno)
+{
+	Oid			type = get_atttype(relid, attno);
+
+	return get_typlen(type) > 0 || average_width(relid, attno, type, -1) <= SHORT_BYTES;
+}
+
+/*
+ * The same columns, all of them keys; false when that cannot be. Entries with
+ * equal keys are stored once, those with INCLUDE never are: where rows repeat
+ * each other this is smaller, and gives all that the other one gives.
+ */
+static bool
+all_keys(const HoneCandidate *covering, HoneCandidate *c)
+{
+	*c = *covering;
+	c->nincluded = 0;
+	for (int i = 0; i < covering->nincluded; i++)
+	{
+		if (c->nkeys == HONE_MAX_KEYS || !is_short(c->relid, covering->included[i]))
+			return false;
+		c->keys[c->nkeys] = hone_advise_column_key(c->relid, covering->included[i]);
+		if (!OidIsValid(c->keys[c->nkeys++].opfamily))
+			return false;
+	}
+	return true;
+}
+
+/* A covering candidate, or the same with all columns as keys: the smaller one. */
+HoneCandidate *
+hone_advise_propose_covering(HoneRun *run, HoneCandidate *given)
+{
+	HoneCandidate covering = *given;
+	HoneCandidate keyed;
+	MemoryContext old = MemoryContextSwitchTo(run->memory); /* keys stay */
+	bool		possible = given->nincluded > 0 && all_keys(given, &keyed);
+
+	MemoryContextSwitchTo(old);
+	return possible ? hone_advise_propose_smaller(run, &covering, &keyed, MUCH_SMALLER) :
+		hone_advise_propose(run, given);
+}
+
 /* The candidate, covering. */
 void
 hone_advise_cover(HoneRun *run, HoneStatement *st, HoneRelUse *rel, HoneCandidate *base)
@@ -226,5 +272,5 @@ hone_advise_cover(HoneRun *run, HoneStatement *st, HoneRelUse *rel, HoneCandidat
 	c.index = NULL;
 	c.rejection = NULL;
 	if (hone_advise_include(rel, &c))
-		hone_advise_note(run, st, hone_advise_propose(run, &c));
+		hone_advise_note(run, st, hone_advise_propose_covering(run, &c));
 }

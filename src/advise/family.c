@@ -9,6 +9,7 @@
 
 #include "catalog/pg_am.h"
 
+#include "optimizer/optimizer.h"
 #include "utils/memutils.h"
 
 #include "advise/internal.h"
@@ -36,6 +37,24 @@ reject_small(HoneRun *run, HoneRelUse *rel)
 	}
 }
 
+#define MANY_SCANS 100			/* that a statement's cost could pay for */
+
+/*
+ * Scanning a small table is cheap; scanning it for each row of another, or
+ * sorting what it was joined with, need not be.
+ */
+static bool
+may_matter(const HoneStatement *st, const HoneRelUse *rel)
+{
+	bool		joined = false;
+	ListCell   *lc;
+
+	foreach(lc, rel->uses)
+		joined |= ((HoneUse *) lfirst(lc))->kind == HONE_USE_JOIN;
+	return joined &&
+		st->base_cost > MANY_SCANS * (rel->pages * seq_page_cost + rel->tuples * cpu_tuple_cost);
+}
+
 void
 hone_advise_families(HoneRun *run, HoneStatement *st, HoneRelUse *rel)
 {
@@ -43,7 +62,12 @@ hone_advise_families(HoneRun *run, HoneStatement *st, HoneRelUse *rel)
 	MemoryContext old = MemoryContextSwitchTo(run->memory);
 
 	if (rel->pages > 0 && rel->pages < HONE_SMALL_PAGES)
-		reject_small(run, rel);
+	{
+		if (may_matter(st, rel))
+			hone_advise_btree(run, st, rel);
+		else
+			reject_small(run, rel);
+	}
 	else
 	{
 		hone_advise_btree(run, st, rel);

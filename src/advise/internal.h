@@ -258,6 +258,7 @@ typedef struct HoneCandidate
 	double		write_cost;
 	double		best_gain;		/* of all it did alone, weighted */
 	const char *rejection;		/* why it is out, or NULL */
+	bool		presumed;		/* by who proposed it, for one statement */
 	HoneStatement *hurts;		/* which it made dearer, when it was taken out
 								 * for that; and what became of its cost */
 	double		hurts_ratio;
@@ -386,6 +387,8 @@ extern HoneExisting *hone_advise_covered_by(HoneRun *run, const HoneCandidate *c
 
 /* in candidate.c */
 extern HoneCandidate *hone_advise_propose(HoneRun *run, HoneCandidate *c);
+extern HoneCandidate *hone_advise_propose_smaller(HoneRun *run, HoneCandidate *first,
+												  HoneCandidate *other, double factor);
 extern HoneCandidate *hone_advise_propose_keys(HoneRun *run, Oid relid,
 											   const HoneKey *keys, int nkeys);
 extern Bitmapset *hone_advise_candidate_columns(const HoneCandidate *c);
@@ -408,6 +411,7 @@ extern void hone_advise_families(HoneRun *run, HoneStatement *st, HoneRelUse *re
 extern void hone_advise_brin(HoneRun *run, HoneStatement *st, HoneRelUse *rel);
 extern bool hone_advise_may_include(const HoneCandidate *c);
 extern bool hone_advise_include(HoneRelUse *rel, HoneCandidate *c);
+extern HoneCandidate *hone_advise_propose_covering(HoneRun *run, HoneCandidate *given);
 extern void hone_advise_cover(HoneRun *run, HoneStatement *st, HoneRelUse *rel,
 							  HoneCandidate *base);
 extern void hone_advise_merge(HoneRun *run);

@@ -330,7 +330,7 @@ merge_work(HoneRun *run, HoneStatement *st, List *queries pg_attribute_unused(),
 			if (!merge(&merged, st, a, b))
 				continue;
 			merged.merged = true;
-			known = hone_advise_propose(run, &merged);
+			known = hone_advise_propose_covering(run, &merged);
 			if (known && known->id >= before)
 			{
 				made++;

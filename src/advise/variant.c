@@ -45,7 +45,7 @@ hone_advise_variants(HoneRun *run, HoneStatement *st, HoneRelUse *rel,
 {
 	ListCell   *lc;
 
-	if (base->predicate || base->nincluded > 0 || base->relid != rel->relid ||
+	if (base->predicate || base->nincluded > 0 || base->seeded || base->relid != rel->relid ||
 		base->amoid == BRIN_AM_OID) /* which is small enough */
 		return;
 	foreach(lc, hone_advise_partial_predicates(run, rel))

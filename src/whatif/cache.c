@@ -28,7 +28,7 @@
 
 #include "whatif/details.h"
 
-#define MOST_BYTES (16 * 1024 * 1024)
+#define MOST_BYTES (32 * 1024 * 1024)
 
 typedef struct Kept
 {
@@ -37,14 +37,17 @@ typedef struct Kept
 	Oid			relid;
 	bool		stale;
 
-	/* Either the size of an index ... */
+	/* Either the size of an index, ... */
 	char	   *definition;
 	HoneIndexPlace place;		/* of stats, too: its figures only */
 
-	/* ... or the statistics of an expression. */
+	/* ... the statistics of an expression ... */
 	Node	   *expr;
 	Oid			collation;
 	HeapTuple	stats;			/* may be NULL: there are none */
+
+	/* ... or rows of the table: see groups.c. */
+	HoneGroups *groups;
 } Kept;
 
 static MemoryContext context = NULL;
@@ -199,6 +202,38 @@ hone_whatif_keep_stats_of(const HoneIndexPlace *place, Node *expr, Oid collation
 	kept->expr = copyObject(expr);
 	kept->collation = collation;
 	kept->stats = stats ? heap_copytuple(stats) : NULL;
+	add_kept(kept);
+	MemoryContextSwitchTo(old);
+}
+
+/* Where what is to be kept is made; what was kept may be gone after this. */
+MemoryContext
+hone_whatif_keeping(void)
+{
+	prepare();
+	return context;
+}
+
+/* NULL if no rows of this table are known. */
+HoneGroups *
+hone_whatif_recall_groups(const HoneIndexPlace *place)
+{
+	for (Kept *kept = all; kept != NULL; kept = kept->next)
+	{
+		if (counts_for(kept, place) && kept->groups != NULL)
+			return kept->groups;
+	}
+	return NULL;
+}
+
+/* Made in hone_whatif_keeping. */
+void
+hone_whatif_keep_groups(const HoneIndexPlace *place, HoneGroups *groups)
+{
+	MemoryContext old = MemoryContextSwitchTo(context);
+	Kept	   *kept = make_kept(place);
+
+	kept->groups = groups;
 	add_kept(kept);
 	MemoryContextSwitchTo(old);
 }

@@ -172,6 +172,9 @@ extern int	hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *plac
 							   List *columns, bool indexed_only, int rows,
 							   HoneSampleReader reader, void *arg);
 
+extern int	hone_whatif_sample_pages(const HoneIndex *index, const HoneIndexPlace *place,
+									 List *columns, int rows,
+									 HoneSampleReader reader, void *arg);
 extern bool hone_whatif_may_sample(const HoneIndex *index, Oid relid);
 
 /* cache.c: see there */
@@ -181,6 +184,16 @@ extern bool hone_whatif_recall_stats(const HoneIndexPlace *place, Node *expr,
 									 Oid collation, HeapTuple *stats);
 extern void hone_whatif_keep_stats_of(const HoneIndexPlace *place, Node *expr,
 									  Oid collation, HeapTuple stats);
+
+typedef struct HoneGroups HoneGroups;
+
+extern MemoryContext hone_whatif_keeping(void);
+extern HoneGroups *hone_whatif_recall_groups(const HoneIndexPlace *place);
+extern void hone_whatif_keep_groups(const HoneIndexPlace *place, HoneGroups *groups);
+
+/* groups.c */
+extern double hone_whatif_combinations(const HoneIndex *index, const HoneIndexPlace *place,
+									   Bitmapset *columns);
 
 /* exprstats.c */
 extern void hone_whatif_analyse_expressions(HoneIndex *index);

@@ -54,14 +54,14 @@ row_spread(const HoneIndexPlace *place, int rows)
 }
 
 static char *
-sample_query(const HoneIndexPlace *place, List *columns, List *predicate, int rows)
+sample_query(const HoneIndexPlace *place, List *columns, List *predicate, int rows,
+			 int spread)
 {
 	Oid			relid = place->relid;
 	StringInfoData sql;
 	char	   *relname = get_rel_name(relid);
 	char	   *schema = get_namespace_name(get_rel_namespace(relid));
 	List	   *context = deparse_context_for(relname, relid);
-	int			spread = row_spread(place, rows);
 	double		percent = 100.0 * rows * spread / Max(place->rel_tuples, 1);
 	const char *glue = " WHERE ";
 	ListCell   *lc;
@@ -111,15 +111,9 @@ fetch_batches(const char *sql, HoneSampleReader reader, void *arg)
 	return rows;
 }
 
-/*
- * Hand about `rows` rows of the table (or of them, those that belong in the
- * index), columns evaluated, to the reader, until it returns false. Returns how
- * many it got; -1 if nothing may be read. The reader must not allocate in the
- * current context what is to stay.
- */
-int
-hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place, List *columns,
-				   bool indexed_only, int rows, HoneSampleReader reader, void *arg)
+static int
+read_rows(const HoneIndex *index, const HoneIndexPlace *place, List *columns, List *predicate,
+		  int rows, int spread, HoneSampleReader reader, void *arg)
 {
 	char	   *sql;
 	int			level;
@@ -133,10 +127,32 @@ hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place, List *co
 	level = NewGUCNestLevel();
 	(void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET,
 							 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-	sql = sample_query(place, columns, indexed_only ? place->predicate : NIL, rows);
+	sql = sample_query(place, columns, predicate, rows, spread);
 	SPI_connect();
 	result = fetch_batches(sql, reader, arg);
 	SPI_finish();
 	AtEOXact_GUC(false, level);
 	return result;
+}
+
+/*
+ * Hand about `rows` rows of the table (or of them, those that belong in the
+ * index), columns evaluated, to the reader, until it returns false. Returns how
+ * many it got; -1 if nothing may be read. The reader must not allocate in the
+ * current context what is to stay.
+ */
+int
+hone_whatif_sample(const HoneIndex *index, const HoneIndexPlace *place, List *columns,
+				   bool indexed_only, int rows, HoneSampleReader reader, void *arg)
+{
+	return read_rows(index, place, columns, indexed_only ? place->predicate : NIL,
+					 rows, row_spread(place, rows), reader, arg);
+}
+
+/* The same, but all rows of some pages; in the order in which they stand. */
+int
+hone_whatif_sample_pages(const HoneIndex *index, const HoneIndexPlace *place, List *columns,
+						 int rows, HoneSampleReader reader, void *arg)
+{
+	return read_rows(index, place, columns, NIL, rows, 1, reader, arg);
 }

@@ -198,11 +198,36 @@ btree_pages(const HoneIndex *index, HoneIndexPlace *place, double bytes, double 
 	}
 }
 
+#define WORTH_ROWS 1000.0		/* to be read for it */
+#define WORTH_RATIO 1.1			/* of the possible figures */
+
+/* Of these key columns; -1 if a sample need not, or cannot, tell. */
+static double
+sampled_combinations(const HoneIndex *index, const HoneIndexPlace *place,
+					 const Bitmapset *nulls, double least, double most)
+{
+	Bitmapset  *columns = NULL;
+
+	if (place->rel_tuples < WORTH_ROWS || most < least * WORTH_RATIO)
+		return -1;
+	for (int i = 0; i < index->nkeycolumns; i++)
+	{
+		if (bms_is_member(i, nulls))
+			continue;
+		if (place->keys[i] <= 0)
+			return -1;
+		columns = bms_add_member(columns, place->keys[i]);
+	}
+	return hone_whatif_combinations(index, place, columns);
+}
+
 /* Distinct keys among the rows whose null columns are these. */
 static double
-distinct_keys(const HoneColumnFigures *columns, int nkeys, const Bitmapset *nulls,
+distinct_keys(const HoneIndex *index, const HoneIndexPlace *place,
+			  const HoneColumnFigures *columns, const Bitmapset *nulls,
 			  double table_rows, double rows)
 {
+	int			nkeys = index->nkeycolumns;
 	double		combinations = 1;
 	double		most = 1;		/* of one column */
 	double		ndistinct;
@@ -220,7 +245,15 @@ distinct_keys(const HoneColumnFigures *columns, int nkeys, const Bitmapset *null
 	/* Of the combinations that are possible, those that the rows would show. */
 	ndistinct = combinations;
 	if (nvalues > 1)
+	{
+		double		sampled;
+
 		ndistinct = Max(distinct_in(table_rows, combinations), most);
+		sampled = sampled_combinations(index, place, nulls, most,
+									   Min(ndistinct, table_rows));
+		if (sampled >= 0)
+			ndistinct = Max(Min(ndistinct, sampled), most);
+	}
 	ndistinct = distinct_left(rows, table_rows, Min(ndistinct, table_rows));
 	return Max(Min(ndistinct, rows), 1);
 }
@@ -271,8 +304,9 @@ estimate_leaves(const HoneIndex *index, const HoneIndexPlace *place,
 		if (rows > 0)
 			bytes += leaf_bytes(nulls == NULL ? only_column : NULL,
 								columns[0].table_null_frac, rows,
-								distinct_keys(columns, index->nkeycolumns, nulls,
-											  place->rel_tuples * share, rows),
+								deduplicate ?
+								distinct_keys(index, place, columns, nulls,
+											  place->rel_tuples * share, rows) : rows,
 								key, deduplicate);
 		bms_free(nulls);
 	}
