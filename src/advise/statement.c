@@ -178,6 +178,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorContextCallback callback;
 	bool		old_paused = hone_capture_paused;
+	HoneReadState outer;
 
 	if (st->failure)
 		return false;
@@ -198,6 +199,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 	MemoryContextSwitchTo(run->scratch);
 	hone_capture_paused = true; /* that it is rolled back is no error caught */
 	start_clock(st);
+	outer = hone_advise_read_suspend();
 	PG_TRY();
 	{
 		analyze_and_work(run, st, work, arg);
@@ -210,7 +212,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 		ErrorData  *edata;
 		bool		late = stop_clock(st);
 
-		(void) hone_advise_read_end();
+		hone_advise_read_resume(outer);
 		MemoryContextSwitchTo(run->memory);
 		edata = CopyErrorData();
 		FlushErrorState();
@@ -231,6 +233,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 		FreeErrorData(edata);
 	}
 	PG_END_TRY();
+	hone_advise_read_resume(outer);
 	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
