@@ -538,6 +538,23 @@ add_relids(HoneStatement *st, List *relids)
 	}
 }
 
+/* Not relationOids, which holds every constant of type oid, too. */
+static List *
+tables_of(const PlannedStmt *plan)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION)
+			relids = list_append_unique_oid(relids, rte->relid);
+	}
+	return relids;
+}
+
 static bool
 has_constant_walker(Node *node, void *context)
 {
@@ -655,7 +672,7 @@ plan_and_read(HoneRun *run, HoneStatement *st, List *queries,
 		if (generic)
 			continue;
 		old = MemoryContextSwitchTo(run->memory);
-		add_relids(st, plan->relationOids);
+		add_relids(st, tables_of(plan));
 		st->real = list_concat_unique_oid(st->real, hone_whatif_used_real(plan));
 		if (st->base_plan == NULL)
 			st->base_plan = hone_advise_plan_summary(plan);
