@@ -30,7 +30,7 @@ SELECT definition FROM hone.recommend_for(ARRAY[
     'SELECT * FROM item WHERE id = 7'], ARRAY[1, 1, 1, 1]::float8[], NULL, 1);
 
 -- an aggregate of the level above
-SELECT definition FROM hone.advise(
+SELECT count(*) AS advised FROM hone.advise(
     'SELECT x, sum(DISTINCT y) FROM item GROUP BY x
      HAVING EXISTS (SELECT FROM owner WHERE sum(DISTINCT item.y) = owner.id)');
 
