@@ -30,9 +30,24 @@ SELECT definition FROM hone.recommend_for(ARRAY[
     'SELECT * FROM item WHERE id = 7'], ARRAY[1, 1, 1, 1]::float8[], NULL, 1);
 
 -- an aggregate of the level above
-SELECT definition FROM hone.advise(
+SELECT count(*) AS advised FROM hone.advise(
     'SELECT x, sum(DISTINCT y) FROM item GROUP BY x
      HAVING EXISTS (SELECT FROM owner WHERE sum(DISTINCT item.y) = owner.id)');
+
+-- a function that is folded asks for advice itself, and fails at it
+CREATE FUNCTION inner_advice() RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    BEGIN
+        PERFORM hone.advise('SELECT nowhere');
+    EXCEPTION WHEN OTHERS THEN NULL;
+    END;
+    RETURN 4 + (SELECT count(*) FROM hone.advise('SELECT * FROM advise_pool.owner WHERE note = ''v1'''));
+END
+$$;
+SELECT definition FROM hone.advise('SELECT * FROM item WHERE x = inner_advice() AND name = ''z5''');
+
+-- a constant that is no table's oid
+SELECT definition FROM hone.advise('SELECT tableoid, * FROM item WHERE x = 5 AND name = ''z5'' AND tableoid <> 5');
 
 -- A varied workload: what the run says is what hone.what_if() says.
 CREATE TEMP TABLE work (id int GENERATED ALWAYS AS IDENTITY, weight float8, statement text);

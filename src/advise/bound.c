@@ -284,7 +284,30 @@ by_reduced(const void *a, const void *b)
 	return dx < dy ? -1 : dx > dy ? 1 : 0;
 }
 
-/* The fractional knapsack of what has a negative reduced price. */
+/* As many as are allowed, of those in r->order; the bytes do not count. */
+static double
+best_by_number(Relaxed *r, int n, bool choose)
+{
+	double		sum = 0;
+
+	qsort(r->order, n, sizeof(int), by_reduced);
+	for (int i = 0; i < n; i++)
+	{
+		bool		in = i < r->s->p->max_items - r->forced_count;
+
+		if (in)
+			sum += r->reduced[r->order[i]];
+		if (choose)
+			r->x[r->order[i]] = in ? 1 : 0;
+	}
+	return sum;
+}
+
+/*
+ * The fractional knapsack of what has a negative reduced price. Where their
+ * number is limited too, that alone bounds it as well: the larger of both counts,
+ * and says what is chosen.
+ */
 static double
 relaxed_items(Relaxed *r)
 {
@@ -306,12 +329,7 @@ relaxed_items(Relaxed *r)
 			r->order[n++] = i;
 	sorting = r;
 	if (p->max_items >= 0)
-	{
-		/* the larger of two bounds: of the number, and of the bytes */
-		qsort(r->order, n, sizeof(int), by_reduced);
-		for (int i = 0; i < n && i < p->max_items - r->forced_count; i++)
-			counted += r->reduced[r->order[i]];
-	}
+		counted = best_by_number(r, n, false);
 	qsort(r->order, n, sizeof(int), by_density);
 	for (int i = 0; i < n; i++)
 	{
@@ -325,7 +343,9 @@ relaxed_items(Relaxed *r)
 		if (part < 1)
 			break;
 	}
-	return r->forced_price + (p->max_items >= 0 ? Max(sum, counted) : sum);
+	if (p->max_items >= 0 && counted > sum)
+		sum = best_by_number(r, n, true);
+	return r->forced_price + sum;
 }
 
 static double
@@ -421,9 +441,12 @@ shares(Relaxed *r)
 	return share;
 }
 
-/* Each item's price, and its bytes at lambda, paid by the tasks by their shares. */
+/*
+ * Each item's price, and its bytes at lambda or its place among max_items, paid by
+ * the tasks by their shares.
+ */
 static void
-set_prices(Relaxed *r, const double *share, double lambda)
+set_prices(Relaxed *r, const double *share, double lambda, double place)
 {
 	const HoneProblem *p = r->s->p;
 	double	   *sum = palloc0((p->nitems + 1) * sizeof(double));
@@ -437,7 +460,7 @@ set_prices(Relaxed *r, const double *share, double lambda)
 	for (int k = 0; k < r->nslots; k++)
 	{
 		int			i = r->item_of[k];
-		double		all = p->price[i] + lambda * p->size[i];
+		double		all = p->price[i] + lambda * p->size[i] + place;
 
 		r->pi[k] = sum[i] > 0 ? all * share[k] / sum[i] : all / count[i];
 	}
@@ -454,7 +477,7 @@ compare_doubles(const void *a, const void *b)
 	return x < y ? -1 : x > y ? 1 : 0;
 }
 
-/* Start from the best of some prices per byte: what chosen items are worth. */
+/* Start from the best of some prices per byte, or per item: what chosen items are worth. */
 static void
 find_start(Relaxed *r)
 {
@@ -473,7 +496,17 @@ find_start(Relaxed *r)
 	qsort(lambdas, n, sizeof(double), compare_doubles);
 	for (int i = 0; i < n; i = Max(i + 1, i + n / 12))
 	{
-		set_prices(r, share, lambdas[i]);
+		set_prices(r, share, lambdas[i], 0);
+		(void) relax(r);
+	}
+	n = 0;
+	for (int i = 0; i < s->p->nitems && s->p->max_items >= 0; i++)
+		if (s->best[i])
+			lambdas[n++] = Max(worth[i] - s->p->price[i], 0);
+	qsort(lambdas, n, sizeof(double), compare_doubles);
+	for (int i = 0; i < n; i = Max(i + 1, i + n / 12))
+	{
+		set_prices(r, share, 0, lambdas[i]);
 		(void) relax(r);
 	}
 	memcpy(r->pi, r->best_pi, r->nslots * sizeof(double));

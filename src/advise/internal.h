@@ -356,8 +356,16 @@ typedef struct HoneWriteCost
 extern int	hone_advise_time_limit;
 
 /* in read.c */
+typedef struct HoneReadState
+{
+	MemoryContext memory;
+	List	   *found;
+} HoneReadState;
+
 extern void hone_advise_read_begin(MemoryContext memory);
 extern List *hone_advise_read_end(void);
+extern HoneReadState hone_advise_read_suspend(void);
+extern void hone_advise_read_resume(HoneReadState state);
 extern void hone_advise_name_uses(List *rels);
 extern char *hone_advise_expression_sql(Oid relid, Node *expr, bool as_key);
 

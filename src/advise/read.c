@@ -355,6 +355,26 @@ install_hook(void)
 	set_rel_pathlist_hook = read_relation;
 }
 
+/*
+ * A function that is folded may ask for advice itself. What is read for the
+ * outer statement is put aside while the inner one is at work, on error too.
+ */
+HoneReadState
+hone_advise_read_suspend(void)
+{
+	HoneReadState state = {hone_advise_reading, found};
+
+	(void) hone_advise_read_end();
+	return state;
+}
+
+void
+hone_advise_read_resume(HoneReadState state)
+{
+	hone_advise_reading = state.memory;
+	found = state.found;
+}
+
 /* From here on, planning is read. Must be ended on error too. */
 void
 hone_advise_read_begin(MemoryContext memory)

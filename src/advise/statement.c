@@ -178,6 +178,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorContextCallback callback;
 	bool		old_paused = hone_capture_paused;
+	HoneReadState outer;
 
 	if (st->failure)
 		return false;
@@ -198,6 +199,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 	MemoryContextSwitchTo(run->scratch);
 	hone_capture_paused = true; /* that it is rolled back is no error caught */
 	start_clock(st);
+	outer = hone_advise_read_suspend();
 	PG_TRY();
 	{
 		analyze_and_work(run, st, work, arg);
@@ -210,7 +212,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 		ErrorData  *edata;
 		bool		late = stop_clock(st);
 
-		(void) hone_advise_read_end();
+		hone_advise_read_resume(outer);
 		MemoryContextSwitchTo(run->memory);
 		edata = CopyErrorData();
 		FlushErrorState();
@@ -231,6 +233,7 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 		FreeErrorData(edata);
 	}
 	PG_END_TRY();
+	hone_advise_read_resume(outer);
 	error_context_stack = callback.previous;
 	MemoryContextSwitchTo(caller);
 	CurrentResourceOwner = owner;
@@ -535,6 +538,23 @@ add_relids(HoneStatement *st, List *relids)
 	}
 }
 
+/* Not relationOids, which holds every constant of type oid, too. */
+static List *
+tables_of(const PlannedStmt *plan)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	foreach(lc, plan->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (rte->rtekind == RTE_RELATION)
+			relids = list_append_unique_oid(relids, rte->relid);
+	}
+	return relids;
+}
+
 static bool
 has_constant_walker(Node *node, void *context)
 {
@@ -652,7 +672,7 @@ plan_and_read(HoneRun *run, HoneStatement *st, List *queries,
 		if (generic)
 			continue;
 		old = MemoryContextSwitchTo(run->memory);
-		add_relids(st, plan->relationOids);
+		add_relids(st, tables_of(plan));
 		st->real = list_concat_unique_oid(st->real, hone_whatif_used_real(plan));
 		if (st->base_plan == NULL)
 			st->base_plan = hone_advise_plan_summary(plan);

@@ -81,19 +81,22 @@ static bool
 is_same(HoneRun *run, Oid relid, bool begin)
 {
 	Watched    *watched = find_watched(run, relid);
-	Relation	rel = try_relation_open(relid, AccessShareLock);
+	Relation	rel;
 	uint64		looks;
 
+	if (watched == NULL && !begin)
+		return true;
+	rel = try_relation_open(relid, AccessShareLock);
 	if (rel == NULL)
 		return false;
 	looks = looks_of(rel);
 	relation_close(rel, NoLock);
-	if (watched == NULL && begin)
+	if (watched == NULL)
 	{
 		watched = hash_search(run->watched, &relid, HASH_ENTER, NULL);
 		watched->looks = looks;
 	}
-	return watched == NULL || watched->looks == looks;
+	return watched->looks == looks;
 }
 
 /* In a piece of work: remember its tables, or compare; an error when one differs. */
