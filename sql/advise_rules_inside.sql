@@ -89,6 +89,10 @@ SELECT advice($$SELECT * FROM booking WHERE net >>= '10.7.8.9'$$) ~ '^booking (g
 SELECT advice($$SELECT * FROM booking ORDER BY spot <-> point '(5,5)' LIMIT 5$$) ~ '^booking (gist|spgist) \(spot\)$' AS nearest;
 SELECT advice($$SELECT * FROM booking ORDER BY point '(5,5)' <-> spot LIMIT 5$$) ~ '^booking (gist|spgist) \(spot\)$' AS nearest;
 SELECT advice($$SELECT * FROM booking ORDER BY spot <-> point '(5,5)' DESC LIMIT 5$$);
+-- of each of some rows; the first in an order, too
+SELECT advice($$SELECT * FROM (VALUES (point '(5,5)'), ('(7,7)')) v (p), LATERAL (SELECT * FROM booking ORDER BY spot <-> v.p LIMIT 3) b$$)
+    ~ '^booking (gist|spgist) \(spot\)$' AS nearest;
+SELECT advice($$SELECT * FROM (SELECT during FROM booking ORDER BY addr LIMIT 3) b, (VALUES (1), (2)) v (i)$$) ~ '^booking btree \(addr' AS first;
 SELECT advice($$SELECT * FROM booking WHERE spot ~= point '(5,5)'$$) ~ '^booking (gist|spgist) \(spot\)$' AS same;
 -- of an access method that is not the server's: named, not recommended
 CREATE ACCESS METHOD nearest TYPE INDEX HANDLER gisthandler;

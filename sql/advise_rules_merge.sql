@@ -40,6 +40,12 @@ SELECT advice(ARRAY['SELECT * FROM sale WHERE state = ''open'' ORDER BY day LIMI
 -- nothing in common: each its own
 SELECT advice(ARRAY['SELECT * FROM sale WHERE shop = 5', 'SELECT * FROM sale WHERE item = 7']);
 
+-- a small table: not to look into it once, but once for each row of another
+CREATE TABLE tiny AS SELECT i AS id, i % 500 AS k, repeat('x', 60) AS f FROM generate_series(1, 1500) i;
+VACUUM ANALYZE tiny;
+SELECT advice(ARRAY['SELECT * FROM tiny WHERE k = 5']);
+SELECT advice(ARRAY['SELECT * FROM tiny WHERE k = 5', 'SELECT id, (SELECT count(*) FROM tiny t WHERE t.k = sale.day) FROM sale']);
+
 -- Their number is bounded
 CREATE FUNCTION statements(n int) RETURNS text[] LANGUAGE sql AS $$
     SELECT array_agg(format('SELECT sum(%s) FROM sale s JOIN sale t USING (%s) WHERE s.%s = %s AND t.%s > %s GROUP BY s.%s',

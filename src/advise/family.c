@@ -46,13 +46,8 @@ reject_small(HoneRun *run, HoneRelUse *rel)
 static bool
 may_matter(const HoneStatement *st, const HoneRelUse *rel)
 {
-	bool		joined = false;
-	ListCell   *lc;
-
-	foreach(lc, rel->uses)
-		joined |= ((HoneUse *) lfirst(lc))->kind == HONE_USE_JOIN;
-	return joined &&
-		st->base_cost > MANY_SCANS * (rel->pages * seq_page_cost + rel->tuples * cpu_tuple_cost);
+	return st->base_cost >
+		MANY_SCANS * (rel->pages * seq_page_cost + rel->tuples * cpu_tuple_cost);
 }
 
 void

@@ -34,7 +34,7 @@
 
 #define HONE_MAX_KEYS		6	/* key columns of a candidate */
 #define HONE_MAX_INCLUDED	10	/* columns in INCLUDE */
-#define HONE_SMALL_PAGES	32	/* smaller tables get no index */
+#define HONE_SMALL_PAGES	32	/* smaller tables rarely need an index */
 
 /* A column or expression an index is, or could be, keyed by. */
 typedef struct HoneKey

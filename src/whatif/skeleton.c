@@ -299,7 +299,7 @@ walk_join(HoneLearning *state, PlannerInfo *root, JoinPath *join, Weight weight,
 	walk(state, root, join->innerjoinpath, inner, inner_order);
 }
 
-/* Only part of the rows are read. */
+/* Only part of the rows are read: which, says the order asked for at this level. */
 static void
 walk_limit(HoneLearning *state, PlannerInfo *root, LimitPath *limit, Weight weight, int norder)
 {
@@ -315,7 +315,7 @@ walk_limit(HoneLearning *state, PlannerInfo *root, LimitPath *limit, Weight weig
 		weight.run = weight.startup * before + weight.run * during;
 		weight.fraction *= Min(before + during, 1);
 	}
-	walk(state, root, sub, weight, norder);
+	walk(state, root, sub, weight, Max(norder, list_length(root->sort_pathkeys)));
 }
 
 static void
