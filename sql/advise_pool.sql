@@ -46,6 +46,17 @@ END
 $$;
 SELECT definition FROM hone.advise('SELECT * FROM item WHERE x = inner_advice() AND name = ''z5''');
 
+-- what a folded function has planned is no part of the statement's plan
+CREATE FUNCTION inner_question() RETURNS int IMMUTABLE LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM hone.what_if('SELECT * FROM advise_pool.item WHERE x = 5',
+                         ARRAY['CREATE INDEX ON advise_pool.owner (note)']);
+    RETURN 5;
+END
+$$;
+SELECT count(*) FROM hone.recommend_for(ARRAY['SELECT * FROM item WHERE y > inner_question() - 100']);
+SELECT gap FROM hone.advisor_runs ORDER BY run_id DESC LIMIT 1;
+
 -- a constant that is no table's oid
 SELECT definition FROM hone.advise('SELECT tableoid, * FROM item WHERE x = 5 AND name = ''z5'' AND tableoid <> 5');
 

@@ -262,24 +262,24 @@ relaxed_tasks(Relaxed *r)
 	return sum;
 }
 
-static Relaxed *sorting;
-
 static int
-by_density(const void *a, const void *b)
+by_density(const void *a, const void *b, void *arg)
 {
+	const Relaxed *r = arg;
 	int			x = *(const int *) a;
 	int			y = *(const int *) b;
-	double		dx = sorting->reduced[x] / (sorting->s->p->size[x] + 1.0);
-	double		dy = sorting->reduced[y] / (sorting->s->p->size[y] + 1.0);
+	double		dx = r->reduced[x] / (r->s->p->size[x] + 1.0);
+	double		dy = r->reduced[y] / (r->s->p->size[y] + 1.0);
 
 	return dx < dy ? -1 : dx > dy ? 1 : x - y;
 }
 
 static int
-by_reduced(const void *a, const void *b)
+by_reduced(const void *a, const void *b, void *arg)
 {
-	double		dx = sorting->reduced[*(const int *) a];
-	double		dy = sorting->reduced[*(const int *) b];
+	const Relaxed *r = arg;
+	double		dx = r->reduced[*(const int *) a];
+	double		dy = r->reduced[*(const int *) b];
 
 	return dx < dy ? -1 : dx > dy ? 1 : 0;
 }
@@ -290,7 +290,7 @@ best_by_number(Relaxed *r, int n, bool choose)
 {
 	double		sum = 0;
 
-	qsort(r->order, n, sizeof(int), by_reduced);
+	qsort_arg(r->order, n, sizeof(int), by_reduced, r);
 	for (int i = 0; i < n; i++)
 	{
 		bool		in = i < r->s->p->max_items - r->forced_count;
@@ -327,10 +327,9 @@ relaxed_items(Relaxed *r)
 	for (int i = 0; i < p->nitems; i++)
 		if (r->reduced[i] < 0 && r->decided[i] == 0 && !is_out(r, i))
 			r->order[n++] = i;
-	sorting = r;
 	if (p->max_items >= 0)
 		counted = best_by_number(r, n, false);
-	qsort(r->order, n, sizeof(int), by_density);
+	qsort_arg(r->order, n, sizeof(int), by_density, r);
 	for (int i = 0; i < n; i++)
 	{
 		int			item = r->order[i];

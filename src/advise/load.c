@@ -236,20 +236,13 @@ load_group(HoneRun *run, int64 queryid, Oid userid, const char *query,
 	return group;
 }
 
-/* Its text still says which columns it changes. */
+/* What its text means and how it is planned depends on these. */
 static void
-keep_unplannable(HoneRun *run, int64 queryid, Oid userid, const char *query,
-				 HeapTuple tuple, TupleDesc desc)
+set_surroundings(HoneStatement *st, HeapTuple tuple, TupleDesc desc)
 {
-	HoneStatement *st = palloc0(sizeof(HoneStatement));
 	bool		isnull;
 	Datum		value;
 
-	st->group = palloc0(sizeof(HoneQueryGroup));
-	st->group->queryid = queryid;
-	st->group->userid = userid;
-	st->userid = userid;
-	st->text = query;
 	value = COLUMN(5);
 	if (!isnull)
 		set_types(st, DatumGetArrayTypePCopy(value));
@@ -259,6 +252,21 @@ keep_unplannable(HoneRun *run, int64 queryid, Oid userid, const char *query,
 	value = COLUMN(10);
 	if (!isnull)
 		set_settings(st, DatumGetArrayTypePCopy(value));
+}
+
+/* Its text still says which columns it changes. */
+static void
+keep_unplannable(HoneRun *run, int64 queryid, Oid userid, const char *query,
+				 HeapTuple tuple, TupleDesc desc)
+{
+	HoneStatement *st = palloc0(sizeof(HoneStatement));
+
+	st->group = palloc0(sizeof(HoneQueryGroup));
+	st->group->queryid = queryid;
+	st->group->userid = userid;
+	st->userid = userid;
+	st->text = query;
+	set_surroundings(st, tuple, desc);
 	run->unplannable = lappend(run->unplannable, st);
 }
 
@@ -308,15 +316,7 @@ load_row(HoneRun *run, LoadState *state, HeapTuple tuple, TupleDesc desc)
 	value = COLUMN(4);
 	if (!isnull)
 		set_values(st, DatumGetArrayTypePCopy(value));
-	value = COLUMN(5);
-	if (!isnull)
-		set_types(st, DatumGetArrayTypePCopy(value));
-	value = COLUMN(6);
-	if (!isnull)
-		st->search_path = TextDatumGetCString(value);
-	value = COLUMN(10);
-	if (!isnull)
-		set_settings(st, DatumGetArrayTypePCopy(value));
+	set_surroundings(st, tuple, desc);
 	value = COLUMN(11);
 	st->duration_ms = isnull ? 0 : DatumGetFloat8(value);
 }

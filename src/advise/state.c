@@ -124,7 +124,8 @@ hone_solver_begin_state(HoneSolver *s)
 {
 	number_ways(s);
 	number_places(s);
-	s->changed = palloc((s->nways + 1) * sizeof(int));
+	/* places are in the order of ways, fixed ones first: each way at most twice */
+	s->changed = palloc((2 * s->nways + 1) * sizeof(int));
 	s->changed_tasks = palloc((s->p->ntasks + 1) * sizeof(int));
 	s->task_stamp = palloc0((s->p->ntasks + 1) * sizeof(int));
 }
@@ -224,16 +225,7 @@ hone_solver_put(HoneSolver *s, int item, bool in)
 		else
 			continue;
 		if (nchanged == 0 || s->changed[nchanged - 1] != w)
-		{
-			if (nchanged == s->nways)
-			{
-				/* met in several parts of the list: begin again, it is idempotent */
-				for (int k = 0; k < nchanged; k++)
-					add_up_way(s, &s->ways[s->changed[k]]);
-				nchanged = 0;
-			}
 			s->changed[nchanged++] = w;
-		}
 		if (s->task_stamp[s->ways[w].task] != s->stamp + 1)
 		{
 			s->task_stamp[s->ways[w].task] = s->stamp + 1;

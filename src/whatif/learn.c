@@ -329,7 +329,7 @@ learn_pathlist(PlannerInfo *root, RelOptInfo *rel, Index rti, RangeTblEntry *rte
 {
 	if (prev_set_rel_pathlist)
 		prev_set_rel_pathlist(root, rel, rti, rte);
-	if (learning == NULL || !hone_whatif_is_outermost() ||
+	if (learning == NULL || !hone_whatif_is_planning(learning->configuration) ||
 		rte->rtekind != RTE_RELATION || rte->tablesample != NULL || rte->inh ||
 		(rte->relkind != RELKIND_RELATION && rte->relkind != RELKIND_MATVIEW) ||
 		IS_DUMMY_REL(rel))
@@ -344,7 +344,7 @@ learn_upper_paths(PlannerInfo *root, UpperRelationKind stage, RelOptInfo *input_
 	if (prev_create_upper_paths)
 		prev_create_upper_paths(root, stage, input_rel, output_rel, extra);
 	if (learning == NULL || stage != UPPERREL_FINAL || root->parent_root != NULL ||
-		!hone_whatif_is_outermost())
+		!hone_whatif_is_planning(learning->configuration))
 		return;
 	hone_learn_skeleton(learning, root, output_rel);
 }
@@ -399,7 +399,7 @@ finish(HoneLearning *state, PlannedStmt *plan, const HoneConfiguration *configur
 	learned->rest = learned->total;
 	foreach(lc, learned->leaves)
 	{
-		HonePlanPart   *leaf = lfirst(lc);
+		HonePlanPart *leaf = lfirst(lc);
 
 		learned->rest -= leaf->per_startup * leaf->access->startup +
 			leaf->per_run * (leaf->access->total - leaf->access->startup);
@@ -419,6 +419,7 @@ hone_whatif_learn(Query *query, const char *statement, ParamListInfo params,
 	state.memory = CurrentMemoryContext;
 	state.learned = palloc0(sizeof(HoneLearned));
 	state.learned->whole = true;
+	state.configuration = configuration;
 	state.others = others;
 	state.indexes = list_concat_copy(configuration->create, others);
 	PG_TRY();

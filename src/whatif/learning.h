@@ -22,6 +22,7 @@ typedef struct HoneLearning
 {
 	MemoryContext memory;		/* where what is learned stays */
 	HoneLearned *learned;
+	const HoneConfiguration *configuration; /* that the plan is made under */
 	List	   *others;			/* HoneIndex * the plan does not see */
 	List	   *indexes;		/* all */
 	List	   *roots;			/* of HoneKnownRoot * */
@@ -43,7 +44,7 @@ extern void hone_learn_skeleton(HoneLearning *state, PlannerInfo *root,
 /* inject.c: IndexOptInfos of those of the indexes that are on the table. */
 extern List *hone_whatif_imagine(Oid relid, RelOptInfo *rel, List *indexes);
 
-/* whatif.c: is the planner call under way our own? */
-extern bool hone_whatif_is_outermost(void);
+/* whatif.c: not one that a function folded meanwhile has made. */
+extern bool hone_whatif_is_planning(const HoneConfiguration *configuration);
 
 #endif							/* HONE_LEARNING_H */

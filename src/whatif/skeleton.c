@@ -78,7 +78,7 @@ add_leaf(HoneLearning *state, PlannerInfo *root, Path *path, Weight weight, int 
 {
 	RelOptInfo *rel = path->parent;
 	MemoryContext old;
-	HonePlanPart   *leaf;
+	HonePlanPart *leaf;
 
 	if (rel->rtekind != RTE_RELATION || (weight.startup == 0 && weight.run == 0) ||
 		IsA(path, TidPath) || IsA(path, TidRangePath) || path->pathtype == T_SampleScan)
@@ -139,7 +139,7 @@ all_conditions(const JoinPath *join)
 }
 
 /* The cost of a join as the core computes it for its inputs as they are now. */
-static bool
+static void
 cost_nestloop(PlannerInfo *root, const NestPath *join, Path *result)
 {
 	NestPath	copy = *join;
@@ -178,10 +178,9 @@ cost_nestloop(PlannerInfo *root, const NestPath *join, Path *result)
 						  j->innerjoinpath, &extra);
 	final_cost_nestloop(root, &copy, &workspace, &extra);
 	*result = copy.jpath.path;
-	return true;
 }
 
-static bool
+static void
 cost_mergejoin(PlannerInfo *root, const MergePath *join, Path *result)
 {
 	MergePath	copy = *join;
@@ -194,16 +193,15 @@ cost_mergejoin(PlannerInfo *root, const MergePath *join, Path *result)
 	hone_initial_cost_mergejoin(root, &workspace, join, &extra);
 	final_cost_mergejoin(root, &copy, &workspace, &extra);
 	*result = copy.jpath.path;
-	return true;
 }
 
 static void
 cost_join(PlannerInfo *root, const JoinPath *join, Path *result)
 {
 	if (IsA(join, NestPath))
-		(void) cost_nestloop(root, (const NestPath *) join, result);
+		cost_nestloop(root, (const NestPath *) join, result);
 	else
-		(void) cost_mergejoin(root, (const MergePath *) join, result);
+		cost_mergejoin(root, (const MergePath *) join, result);
 }
 
 /*
@@ -299,7 +297,7 @@ walk_join(HoneLearning *state, PlannerInfo *root, JoinPath *join, Weight weight,
 	walk(state, root, join->innerjoinpath, inner, inner_order);
 }
 
-/* Only part of the rows are read: which, says the order asked for at this level. */
+/* Only part of the rows are read. */
 static void
 walk_limit(HoneLearning *state, PlannerInfo *root, LimitPath *limit, Weight weight, int norder)
 {
@@ -315,7 +313,7 @@ walk_limit(HoneLearning *state, PlannerInfo *root, LimitPath *limit, Weight weig
 		weight.run = weight.startup * before + weight.run * during;
 		weight.fraction *= Min(before + during, 1);
 	}
-	walk(state, root, sub, weight, Max(norder, list_length(root->sort_pathkeys)));
+	walk(state, root, sub, weight, norder);
 }
 
 static void
@@ -609,7 +607,8 @@ walk_root(HoneLearning *state, PlannerInfo *root, Path *path, Weight weight, int
 {
 	walk_init_plans(state, root, weight);
 	/* what stands above it in the same level, a LIMIT for one, relies on its order */
-	walk(state, root, path, weight, Max(norder, list_length(root->query_pathkeys)));
+	norder = Max(norder, list_length(root->query_pathkeys));
+	walk(state, root, path, weight, Max(norder, list_length(root->sort_pathkeys)));
 }
 
 /*

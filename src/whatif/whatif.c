@@ -80,10 +80,12 @@ current_configuration(void)
 	return nested > 0 ? in_effect[nested - 1].configuration : NULL;
 }
 
+/* Is the planner call under way the one that was made under this configuration? */
 bool
-hone_whatif_is_outermost(void)
+hone_whatif_is_planning(const HoneConfiguration *configuration)
 {
-	return current_configuration() != NULL && in_effect[nested - 1].planner_depth == 1;
+	return current_configuration() == configuration &&
+		in_effect[nested - 1].planner_depth == 1;
 }
 
 static HoneIndex *
