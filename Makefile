@@ -21,10 +21,11 @@ PGFILEDESC = "pg_hone - tunes queries and indexes from inside the server"
 OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))
 
 # Each room keeps its SQL beside its C. The install script is their
-# concatenation, lower floors first, because views and functions refer down;
-# who may use what comes last.
-SQL_ROOMS = base stats slowlog workload probe jobs whatif pool advise apply recent watch
-SQL_PARTS = $(wildcard $(foreach room,$(SQL_ROOMS),src/$(room)/$(room).sql)) src/grants.sql
+# concatenation, lower floors first, because views and functions refer down; a
+# room's own <room>.sql before its others. Who may use what comes last.
+SQL_ROOMS = base stats slowlog workload probe jobs whatif health pool advise apply recent watch
+SQL_OF = $(wildcard src/$(1)/$(1).sql) $(sort $(filter-out src/$(1)/$(1).sql,$(wildcard src/$(1)/*.sql)))
+SQL_PARTS = $(foreach room,$(SQL_ROOMS),$(call SQL_OF,$(room))) src/grants.sql
 DATA_built = $(EXTENSION)--$(EXTVERSION).sql
 
 REGRESS = $(sort $(patsubst sql/%.sql,%,$(wildcard sql/*.sql)))
