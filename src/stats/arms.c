@@ -15,12 +15,12 @@
  * their plans carry no arm.
  *
  * Beside plain sums there are those of ln(time) and ln(1 + blocks), and of their
- * squares, as integers in units of 2^-20: additive, so that sums over blocks or
- * roles are exact, and without the loss that sums of doubles have. A time of
- * zero counts as one nanosecond. Each square is rounded once more, so a variance
- * is right to 5e-7. What fits: ln(2^63) squared, 1907, can be added 4.6e9 times
- * to one row; for executions of a millisecond (13.8, 191) it is 4.6e10. Plain
- * times add up to 292 years.
+ * squares, as integers: logarithms in units of 2^-20, their squares in two parts,
+ * of 2^-20 and of 2^-40. So nothing is lost however many are added, and what does
+ * not vary has a variance of zero. A time of zero counts as one nanosecond. What
+ * fits in a row: 4.6e9 executions of any length (each adds at most ln(2^63)
+ * squared, 1907); of a millisecond (13.8, 191) ten times as many. Plain times add
+ * up to 292 years.
  *
  * The tally (tally.c) says what holds for locks, memory and crashes. Its rows are
  * bounded; one that is evicted begins anew when it comes back, and what a trial
@@ -49,8 +49,7 @@
 #include "stats/stats.h"
 
 #define ARM_ROWS 4096			/* 16 for each query, role and trial at most */
-#define LOG_BITS 20
-#define LOG_UNIT ((double) (1 << LOG_BITS))
+#define LOG_UNIT 1048576		/* 2^20 */
 #define LN_NS_PER_MS 13.815510557964274
 
 PG_FUNCTION_INFO_V1(hone_trial_executions_memory);
@@ -94,12 +93,6 @@ fixed_log(double x)
 	return (int64) rint(log(x) * LOG_UNIT);
 }
 
-static inline int64
-fixed_square(int64 fixed)
-{
-	return (fixed * fixed + (INT64CONST(1) << (LOG_BITS - 1))) >> LOG_BITS;
-}
-
 void
 hone_stats_count_marked(const HoneExecution *execution, const List *items)
 {
@@ -128,10 +121,12 @@ hone_stats_count_marked(const HoneExecution *execution, const List *items)
 			{HONE_ARM_ROWS, (int64) execution->rows},
 			{HONE_ARM_EXEC_NS, (int64) execution->exec_ns},
 			{HONE_ARM_LOG_NS, log_ns},
-			{HONE_ARM_LOG_NS_SQUARED, fixed_square(log_ns)},
+			{HONE_ARM_LOG_NS_SQUARED, log_ns * log_ns / LOG_UNIT},
+			{HONE_ARM_LOG_NS_SQUARED_REST, log_ns * log_ns % LOG_UNIT},
 			{HONE_ARM_READ_BLOCKS, blocks},
 			{HONE_ARM_LOG_BLOCKS, log_blocks},
-			{HONE_ARM_LOG_BLOCKS_SQUARED, fixed_square(log_blocks)},
+			{HONE_ARM_LOG_BLOCKS_SQUARED, log_blocks * log_blocks / LOG_UNIT},
+			{HONE_ARM_LOG_BLOCKS_SQUARED_REST, log_blocks * log_blocks % LOG_UNIT},
 			{HONE_ARM_WAL_BYTES, u->wal_bytes},
 		};
 
@@ -149,16 +144,23 @@ hone_stats_count_marked(const HoneExecution *execution, const List *items)
  * ------------------------------------------------------------------
  */
 
-static HoneLogFigures
-log_figures(int64 executions, int64 sum, int64 squares)
-{
-	double		n = (double) executions;
-	double		s = (double) sum / LOG_UNIT;
-	double		deviations = (double) squares / LOG_UNIT - s * s / n;
-	HoneLogFigures figures = {.mean = s / n};
+#ifdef HAVE_INT128
+typedef int128 Exact;
+#else
+typedef double Exact;			/* nearly */
+#endif
 
-	if (executions > 1)
-		figures.variance = Max(deviations, 0) / (n - 1);
+/* sums: of the logarithms, and the two of their squares. */
+static HoneLogFigures
+log_figures(int64 n, const int64 *sums)
+{
+	Exact		sum = (Exact) sums[0];
+	Exact		squares = (Exact) sums[1] * LOG_UNIT + (Exact) sums[2];
+	double		deviations = (double) ((Exact) n * squares - sum * sum) / (double) n;
+	HoneLogFigures figures = {.mean = (double) sums[0] / LOG_UNIT / (double) n};
+
+	if (n > 1)
+		figures.variance = Max(deviations, 0) / (double) (n - 1) / LOG_UNIT / LOG_UNIT;
 	return figures;
 }
 
@@ -190,11 +192,9 @@ read_arm(const void *tally_key, const int64 *counters, void *arg)
 	row.used = counters[HONE_ARM_USED];
 	row.rows = counters[HONE_ARM_ROWS];
 	row.exec_ns = counters[HONE_ARM_EXEC_NS];
-	row.log_ns = log_figures(row.executions, counters[HONE_ARM_LOG_NS],
-							 counters[HONE_ARM_LOG_NS_SQUARED]);
+	row.log_ns = log_figures(row.executions, &counters[HONE_ARM_LOG_NS]);
 	row.blocks = counters[HONE_ARM_READ_BLOCKS];
-	row.log_blocks = log_figures(row.executions, counters[HONE_ARM_LOG_BLOCKS],
-								 counters[HONE_ARM_LOG_BLOCKS_SQUARED]);
+	row.log_blocks = log_figures(row.executions, &counters[HONE_ARM_LOG_BLOCKS]);
 	row.wal_bytes = counters[HONE_ARM_WAL_BYTES];
 	reader->callback(&row, reader->arg);
 }

@@ -102,10 +102,12 @@ enum
 	HONE_ARM_ROWS,
 	HONE_ARM_EXEC_NS,
 	HONE_ARM_LOG_NS,			/* of ln(ns), in units of 2^-20 */
-	HONE_ARM_LOG_NS_SQUARED,
+	HONE_ARM_LOG_NS_SQUARED,	/* the whole units */
+	HONE_ARM_LOG_NS_SQUARED_REST,	/* and what is below, in units of 2^-40 */
 	HONE_ARM_READ_BLOCKS,		/* shared and local, hit or read */
-	HONE_ARM_LOG_BLOCKS,		/* of ln(1 + blocks) */
+	HONE_ARM_LOG_BLOCKS,		/* of ln(1 + blocks), in the same way */
 	HONE_ARM_LOG_BLOCKS_SQUARED,
+	HONE_ARM_LOG_BLOCKS_SQUARED_REST,
 	HONE_ARM_WAL_BYTES,
 	HONE_ARM_COUNTERS
 };
