@@ -14,6 +14,8 @@ shared_preload_libraries = 'pg_hone'
 restart_after_crash = on
 max_parallel_workers_per_gather = 0
 autovacuum = off
+pg_hone.collect_interval = 0
+max_connections = 30
 enable_bitmapscan = off
 });
 $node->start;
