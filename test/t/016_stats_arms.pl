@@ -25,8 +25,7 @@ CREATE TABLE t (a int, b int);
 INSERT INTO t SELECT g, g FROM generate_series(1, 20000) g;
 CREATE INDEX t_a ON t (a);
 VACUUM ANALYZE t;
-INSERT INTO hone.hidden_index_store (index_oid, relid, kind, trial, arms, hidden_by)
-VALUES ('t_a'::regclass, 't'::regclass, 'trial', 77, true, 10);
+SELECT hone.hide_for_trial('t_a', 'trial', 77, arms => true);
 -- runs a statement of a shape of its own for each pair
 CREATE FUNCTION many(n int, m int) RETURNS void LANGUAGE plpgsql AS $$
 BEGIN
@@ -38,11 +37,6 @@ BEGIN
 END $$;
 });
 
-my $turn = q{
-UPDATE hone.hidden_index_store SET turn = turn + 1 WHERE trial = 77;
-ALTER TABLE hone.hidden_index_store RESET (fillfactor);
-ALTER TABLE t RESET (fillfactor);
-};
 my $by_arm = q{
 SELECT visible, sum(executions), sum(used) FROM hone.trial_executions
 WHERE trial = 77 AND query LIKE 'SELECT b FROM t WHERE a = %' GROUP BY visible ORDER BY visible};
@@ -54,7 +48,7 @@ my $before = $node->safe_psql('postgres', $by_arm);
 like($before, qr/^f\|(\d+)\|0\nt\|(\d+)\|\2$/, 'both sides at once, and those who see the index use it');
 my ($without, $with) = $before =~ /^f\|(\d+)\|0\nt\|(\d+)/;
 is($without + $with, 12, 'every session on one of them');
-$node->safe_psql('postgres', $turn);
+$node->safe_psql('postgres', 'SELECT hone.turn_trial(77)');
 $_->query_safe('SELECT b FROM t WHERE a = 4') for @sessions;
 is($node->safe_psql('postgres', $by_arm), "f|12|0\nt|12|12", 'a turn later each has been on both');
 is($node->safe_psql('postgres', q{
