@@ -15,6 +15,8 @@ GRANT SELECT ON hone.query_stats, hone.query_stats_info, hone.query_history TO P
 GRANT EXECUTE ON FUNCTION hone.histogram_quantile(bytea, float8),
     hone.histogram_buckets(bytea), hone.histogram_sum(bytea) TO PUBLIC;
 GRANT SELECT ON hone.query_rollup TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.trial_executions_memory(bool) TO PUBLIC;
+GRANT SELECT ON hone.trial_executions TO PUBLIC;
 
 -- slowlog
 GRANT EXECUTE ON FUNCTION hone.slow_queries_memory(bigint, bool),

@@ -372,6 +372,8 @@ hone_probe_fail_frame(HoneFrame *frame, int sqlerrcode)
 			hone_probe_set_query_text(execution, query_desc);
 		}
 		hone_failure_set(execution, sqlerrcode);
+		if (execution->outcome == HONE_CANCELLED)
+			hone_stats_count_arms(execution, query_desc->plannedstmt);
 		hone_probe_hand_over(execution);
 		hone_failure_passed(execution);
 	}
@@ -615,6 +617,7 @@ end_execution(HoneFrame *frame, QueryDesc *query_desc)
 		take_jit(execution, query_desc->estate);
 	execution->query_desc = query_desc;
 	hand_over(execution);
+	hone_stats_count_arms(execution, query_desc->plannedstmt);
 	hone_workload_keep(execution);
 }
 

@@ -5,8 +5,9 @@
  * A drained batch goes to its query's row (store.c), and from there on to
  * what is asked across queries: which statement ran it (nested), what it read
  * of which tables, and how long statements on those tables take. Errors are
- * counted by SQLSTATE when they happen, because a batch only knows their sum.
- * Each of the four is a tally (tally.c), which says what holds for locks, memory
+ * counted by SQLSTATE when they happen, because a batch only knows their sum;
+ * what runs under an arm of a trial, when it has ended (arms.c).
+ * Each of the five is a tally (tally.c), which says what holds for locks, memory
  * and crashes; nothing here raises an error or allocates.
  *
  * A query that was turned away from a full table of statistics (store.c) has
@@ -92,7 +93,7 @@ HoneTally	hone_stats_error_tally = {
 
 static HoneTally *const tallies[] = {
 	&hone_stats_nested_tally, &hone_stats_table_tally,
-	&hone_stats_latency_tally, &hone_stats_error_tally
+	&hone_stats_latency_tally, &hone_stats_error_tally, &hone_stats_arm_tally
 };
 
 static Size
@@ -314,6 +315,17 @@ error_matches(const void *row, const void *arg)
 		(criteria->queryid == 0 || criteria->queryid == key->query.queryid);
 }
 
+/* The trial goes on, and its figures begin anew. */
+static bool
+arm_matches(const void *row, const void *arg)
+{
+	const HoneArmKey *key = row;
+	const Criteria *criteria = arg;
+
+	return matches(criteria, key->userid, key->dbid) &&
+		(criteria->queryid == 0 || criteria->queryid == key->queryid);
+}
+
 void
 hone_stats_spread_remove(Oid userid, Oid dbid, uint64 queryid)
 {
@@ -324,4 +336,5 @@ hone_stats_spread_remove(Oid userid, Oid dbid, uint64 queryid)
 	hone_tally_remove(&hone_stats_table_tally, all ? NULL : table_matches, &criteria);
 	hone_tally_remove(&hone_stats_latency_tally, all ? NULL : latency_matches, &criteria);
 	hone_tally_remove(&hone_stats_error_tally, all ? NULL : error_matches, &criteria);
+	hone_tally_remove(&hone_stats_arm_tally, all ? NULL : arm_matches, &criteria);
 }

@@ -1,7 +1,7 @@
 /*
  * spread.h
  *	  What is counted beside each query's own statistics, private to this room:
- *	  the four tallies, their keys and their counters.
+ *	  the five tallies, their keys and their counters.
  */
 #ifndef HONE_STATS_SPREAD_H
 #define HONE_STATS_SPREAD_H
@@ -83,10 +83,40 @@ enum
 	HONE_ERROR_COUNTERS
 };
 
+/* What a query took under one arm of a trial, in one block of backends. */
+typedef struct HoneArmKey
+{
+	uint64		trial;			/* of this database */
+	uint64		queryid;
+	Oid			userid;
+	Oid			dbid;
+	int32		block;
+	int32		visible;		/* the arm: did the planner see the index? */
+} HoneArmKey;
+
+enum
+{
+	HONE_ARM_EXECUTIONS,		/* completed or cancelled */
+	HONE_ARM_CANCELS,
+	HONE_ARM_USED,				/* executions of a plan that reads the index */
+	HONE_ARM_ROWS,
+	HONE_ARM_EXEC_NS,
+	HONE_ARM_LOG_NS,			/* of ln(ns), in units of 2^-20 */
+	HONE_ARM_LOG_NS_SQUARED,	/* the whole units */
+	HONE_ARM_LOG_NS_SQUARED_REST,	/* and what is below, in units of 2^-40 */
+	HONE_ARM_READ_BLOCKS,		/* shared and local, hit or read */
+	HONE_ARM_LOG_BLOCKS,		/* of ln(1 + blocks), in the same way */
+	HONE_ARM_LOG_BLOCKS_SQUARED,
+	HONE_ARM_LOG_BLOCKS_SQUARED_REST,
+	HONE_ARM_WAL_BYTES,
+	HONE_ARM_COUNTERS
+};
+
 extern HoneTally hone_stats_nested_tally;
 extern HoneTally hone_stats_table_tally;
 extern HoneTally hone_stats_latency_tally;
 extern HoneTally hone_stats_error_tally;
+extern HoneTally hone_stats_arm_tally;	/* in arms.c */
 
 /* Forget what matches; zero stands for all. */
 extern void hone_stats_spread_remove(Oid userid, Oid dbid, uint64 queryid);

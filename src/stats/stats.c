@@ -29,7 +29,7 @@
 #include "stats/spread.h"
 #include "stats/store.h"
 
-#define INFO_COLUMNS 16
+#define INFO_COLUMNS 18
 
 PG_FUNCTION_INFO_V1(hone_query_stats_memory);
 PG_FUNCTION_INFO_V1(hone_query_latency);
@@ -317,7 +317,8 @@ hone_query_stats_info(PG_FUNCTION_ARGS)
 {
 	static const HoneTally *const tallies[] = {
 		&hone_stats_error_tally, &hone_stats_table_tally,
-		&hone_stats_nested_tally, &hone_stats_latency_tally
+		&hone_stats_nested_tally, &hone_stats_latency_tally,
+		&hone_stats_arm_tally
 	};
 	TupleDesc	desc;
 	HoneStatsInfo info;

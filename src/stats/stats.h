@@ -6,6 +6,7 @@
 #ifndef HONE_STATS_H
 #define HONE_STATS_H
 
+#include "base/arm.h"
 #include "base/record.h"
 
 struct JumbleState;
@@ -103,5 +104,59 @@ extern void hone_stats_remember_text(const HoneQueryKey *key,
 									 const char *text, int text_len,
 									 int text_location,
 									 const struct JumbleState *jstate);
+
+/*
+ * in arms.c: count an execution under the arms of the trials in which its plan
+ * was made. To be told of each that completed or was cancelled; costs a look at
+ * the plan if that carries none. Never raises an error nor allocates.
+ */
+extern void hone_stats_count_marked(const HoneExecution *execution, const List *items);
+
+static inline void
+hone_stats_count_arms(const HoneExecution *execution, const PlannedStmt *plan)
+{
+	const List *items = plan->invalItems;
+
+	if (unlikely(items != NIL) && hone_is_arm(linitial_node(PlanInvalItem, items)))
+		hone_stats_count_marked(execution, items);
+}
+
+/*
+ * What was counted, row by row: of one trial of this database, or (0) of all. A
+ * variance is a sample's, so mean, variance and executions of rows can be put
+ * together; it is 0 for less than two executions. The callback may raise errors.
+ */
+#define HONE_ARM_BLOCKS 8
+
+typedef struct HoneLogFigures
+{
+	double		mean;
+	double		variance;
+} HoneLogFigures;
+
+typedef struct HoneArmRow
+{
+	uint32		trial;
+	uint64		queryid;
+	Oid			userid;
+	int			block;			/* 0 to HONE_ARM_BLOCKS - 1 */
+	bool		visible;		/* the arm: did the planner see the index? */
+	int64		executions;		/* completed or cancelled */
+	int64		cancels;
+	int64		used;			/* executions of plans that read the index */
+	int64		rows;
+	int64		exec_ns;
+	HoneLogFigures log_ns;		/* of ln(ns); for ms, subtract ln(1e6) */
+	int64		blocks;			/* shared and local, hit or read */
+	HoneLogFigures log_blocks;	/* of ln(1 + blocks) */
+	int64		wal_bytes;
+} HoneArmRow;
+
+typedef void (*HoneArmCallback) (const HoneArmRow *row, void *arg);
+
+extern void hone_stats_read_arms(uint32 trial, HoneArmCallback callback, void *arg);
+
+/* Takes effect at once, whatever becomes of the transaction. */
+extern void hone_stats_forget_arms(uint32 trial);
 
 #endif							/* HONE_STATS_H */

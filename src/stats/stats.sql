@@ -156,7 +156,8 @@ CREATE FUNCTION hone.query_stats_info_row(
     OUT error_entries bigint, OUT error_evictions bigint,
     OUT table_entries bigint, OUT table_evictions bigint,
     OUT nested_entries bigint, OUT nested_evictions bigint,
-    OUT latency_entries bigint, OUT latency_evictions bigint)
+    OUT latency_entries bigint, OUT latency_evictions bigint,
+    OUT trial_entries bigint, OUT trial_evictions bigint)
 LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_query_stats_info';
 COMMENT ON FUNCTION hone.query_stats_info_row() IS 'The row of hone.query_stats_info';
@@ -164,7 +165,7 @@ COMMENT ON FUNCTION hone.query_stats_info_row() IS 'The row of hone.query_stats_
 CREATE VIEW hone.query_stats_info WITH (security_barrier) AS
 SELECT * FROM hone.query_stats_info_row();
 COMMENT ON VIEW hone.query_stats_info IS
-'The module''s own account: queries kept and evicted, texts kept and lost, shared memory in bytes, last complete reset; rows kept and evicted of hone.query_errors, query_tables, nested_queries and table_latency';
+'The module''s own account: queries kept and evicted, texts kept and lost, shared memory in bytes, last complete reset; rows kept and evicted of hone.query_errors, query_tables, nested_queries, table_latency and trial_executions';
 
 CREATE FUNCTION hone.reset_query_stats(userid oid DEFAULT NULL, dbid oid DEFAULT NULL,
                                        queryid bigint DEFAULT NULL)
@@ -172,7 +173,7 @@ RETURNS bigint
 LANGUAGE C VOLATILE PARALLEL RESTRICTED
 AS 'MODULE_PATHNAME', 'hone_reset_query_stats';
 COMMENT ON FUNCTION hone.reset_query_stats(oid, oid, bigint) IS
-'Forgets the statistics in memory that match all arguments that are not NULL, their errors, tables and nested queries included (latencies by table go with their database only); returns how many queries that were';
+'Forgets the statistics in memory that match all arguments that are not NULL, their errors, tables, nested queries and executions in trials included (latencies by table go with their database only); returns how many queries that were';
 
 -- History: kept in tables of this database, brought up to date by the collector.
 --
