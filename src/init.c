@@ -23,6 +23,7 @@
 #include "recent/recent.h"
 #include "slowlog/slowlog.h"
 #include "stats/stats.h"
+#include "whatif/whatif.h"
 #include "workload/workload.h"
 
 PG_MODULE_MAGIC;
@@ -42,6 +43,7 @@ _PG_init(void)
 	hone_jobs_init();
 	hone_jobs_register_tick(hone_stats_drain);
 
+	hone_whatif_init();			/* inside of probe's, which measures planning */
 	hone_probe_init();
 	hone_pool_init();
 

@@ -88,6 +88,9 @@ extern void hone_whatif_keep_stats(HeapTuple tuple);
 extern void hone_whatif_push_text(ErrorContextCallback *context, const char *text);
 extern void hone_whatif_pop_text(ErrorContextCallback *context);
 
+/* plan.c: OIDs of all indexes a plan reads. */
+extern List *hone_whatif_plan_indexes(PlannedStmt *plan);
+
 /* opclass.c */
 extern void hone_whatif_take_opclass_options(HoneIndex *index, int i, List *options);
 extern void hone_whatif_find_returnable(HoneIndex *index, const Oid *types);

@@ -253,8 +253,8 @@ collect_indexes(Plan *plan, List **oids)
 }
 
 /* OIDs of all indexes of the plan, imagined ones too. */
-static List *
-indexes_of(PlannedStmt *plan)
+List *
+hone_whatif_plan_indexes(PlannedStmt *plan)
 {
 	List	   *oids = NIL;
 
@@ -266,7 +266,7 @@ indexes_of(PlannedStmt *plan)
 List *
 hone_whatif_used(PlannedStmt *plan, const HoneConfiguration *configuration)
 {
-	List	   *oids = indexes_of(plan);
+	List	   *oids = hone_whatif_plan_indexes(plan);
 	List	   *used = NIL;
 	ListCell   *lc;
 
@@ -289,7 +289,7 @@ hone_whatif_used_real(PlannedStmt *plan)
 	List	   *real = NIL;
 	ListCell   *lc;
 
-	foreach(lc, indexes_of(plan))
+	foreach(lc, hone_whatif_plan_indexes(plan))
 	{
 		if (get_rel_relkind(lfirst_oid(lc)) != '\0')
 			real = lappend_oid(real, lfirst_oid(lc));

@@ -26,6 +26,7 @@
 #include "utils/selfuncs.h"
 
 #include "whatif/details.h"
+#include "whatif/hidden.h"
 #include "whatif/learning.h"
 #include "whatif/whatif.h"
 
@@ -86,6 +87,12 @@ hone_whatif_is_planning(const HoneConfiguration *configuration)
 {
 	return current_configuration() == configuration &&
 		in_effect[nested - 1].planner_depth == 1;
+}
+
+bool
+hone_whatif_is_asking(void)
+{
+	return current_configuration() != NULL && in_effect[nested - 1].planner_depth == 1;
 }
 
 static HoneIndex *
@@ -225,7 +232,9 @@ forget_at_subabort(SubXactEvent event,
 
 /*
  * Hooks are installed when the first question is asked in this process: those
- * who never ask pay nothing for them.
+ * who never ask pay nothing for them. So they are outside of those for hidden
+ * indexes (hidden.c), which are always there: a configuration is applied to what
+ * those have left.
  */
 static void
 install_hooks(void)
@@ -265,4 +274,11 @@ hone_whatif_push(const HoneConfiguration *configuration)
 	top->planner_depth = 0;
 	top->xact_level = GetCurrentTransactionNestLevel();
 	nested++;
+}
+
+void
+hone_whatif_init(void)
+{
+	hone_hidden_init();
+	hone_hide_init();
 }

@@ -120,4 +120,28 @@ extern char *hone_whatif_explain(PlannedStmt *plan, const char *statement,
 								 ParamListInfo params,
 								 const HoneConfiguration *configuration);
 
+/*
+ * Hidden indexes: real ones that the planner does not see in ordinary sessions,
+ * rows of hone.hidden_index_store. What changes is seen by everybody when the
+ * transaction commits, and by the caller's own next command; plans kept by
+ * sessions are made anew. These connect to SPI themselves, and check nothing but
+ * that the index exists: who may do it is the caller's to say.
+ *
+ * kind is "trial" or "drop", with the number of its action, or "manual" with 0.
+ * With arms one half of the backends sees the index, and the plans they make
+ * say so (base/arm.h); trial is at most HONE_MAX_TRIAL then. A row that is there
+ * is changed. Show: no row, nothing happens.
+ */
+extern void hone_whatif_hide(Oid index_oid, const char *kind, int64 trial, bool arms);
+extern void hone_whatif_show(Oid index_oid);
+
+/* The next turn of a trial: all backends change sides. */
+extern void hone_whatif_turn(int64 trial);
+
+/* Remove the rows of indexes that do not exist any more. */
+extern void hone_whatif_forget_gone(void);
+
+/* Install the hooks that are always there. */
+extern void hone_whatif_init(void);
+
 #endif							/* HONE_WHATIF_H */

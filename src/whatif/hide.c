@@ -1,0 +1,513 @@
+/*
+ * hide.c
+ *	  Who hides indexes from the planner, and shows them again.
+ *
+ * hone.hide_index and hone.show_index for people, hone_whatif_hide() and its
+ * like for those who try indexes. All of it is rows of hone.hidden_index_store,
+ * written by static statements as the extension's owner, and an invalidation of
+ * the store and of the tables whose plans may have changed (hidden.c says what
+ * follows). Both are undone by a rollback, in this session too.
+ *
+ * What is refused: what backs a constraint or a foreign key, and replica
+ * identities, since the server itself queries by them; system catalogs, whose
+ * plans must not depend on us; temporary tables, which nobody else plans. For a
+ * partitioned index its partitions count as well.
+ *
+ * The row has the index's OID and its table's, and nothing removes it when the
+ * index is dropped. It harms nobody: both OIDs would have to be used again
+ * together. hone_whatif_forget_gone() sweeps. REINDEX, CLUSTER and ALTER INDEX
+ * keep the OID, so the index stays hidden. REINDEX CONCURRENTLY makes a copy that
+ * takes the index's place: the copy is hidden the same way in the transaction
+ * that makes it, if this session has the library and track_activities is on (the
+ * server says there what is being copied). What ALTER TABLE builds anew for a
+ * changed column type, and what is restored from a dump, is another index, and
+ * not hidden.
+ *
+ * Locks: the table and then the index in AccessShareLock until the end of the
+ * transaction, as DROP INDEX takes them, so that neither goes meanwhile; the
+ * store's rows as any statement. Standby: refused. Not preloaded: works, and
+ * counts for the sessions that have the library. No state of our own.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/catalog.h"
+#include "catalog/dependency.h"
+#include "catalog/index.h"
+#include "catalog/namespace.h"
+#include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
+#include "catalog/pg_type.h"
+#include "commands/progress.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/inval.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+#include "base/arm.h"
+#include "base/compat.h"
+#include "base/owner.h"
+#include "whatif/hidden.h"
+#include "whatif/whatif.h"
+
+PG_FUNCTION_INFO_V1(hone_hide_index);
+PG_FUNCTION_INFO_V1(hone_show_index);
+
+static object_access_hook_type prev_object_access = NULL;
+
+/* Telling everybody */
+
+static void
+invalidate(Oid relid)
+{
+	if (SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)))
+		CacheInvalidateRelcacheByRelid(relid);
+}
+
+/*
+ * Parents of any kind: a query of theirs that is being planned right now in
+ * another session has no plan yet that its partitions' invalidation could hit.
+ */
+static void
+invalidate_parents(Oid relid)
+{
+	Relation	rel = table_open(InheritsRelationId, AccessShareLock);
+	List	   *found = NIL;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	ListCell   *lc;
+
+	ScanKeyInit(&key, Anum_pg_inherits_inhrelid, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, InheritsRelidSeqnoIndexId, true, NULL, 1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+		found = lappend_oid(found, ((Form_pg_inherits) GETSTRUCT(tuple))->inhparent);
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+
+	foreach(lc, found)
+	{
+		invalidate(lfirst_oid(lc));
+		invalidate_parents(lfirst_oid(lc));
+	}
+}
+
+static void
+invalidate_store(void)
+{
+	invalidate(get_relname_relid(HONE_HIDDEN_STORE,
+								 get_namespace_oid(HONE_HIDDEN_SCHEMA, false)));
+}
+
+/*
+ * All plans on the table are to be made anew, by copies of the store that have
+ * what was just written. For this session that begins when the command counter
+ * moves, which it does only if somebody has used it.
+ */
+static void
+tell_everybody(Oid relid)
+{
+	ListCell   *lc;
+
+	invalidate_store();
+	foreach(lc, find_all_inheritors(relid, NoLock, NULL))
+		invalidate(lfirst_oid(lc));
+	invalidate_parents(relid);
+	(void) GetCurrentCommandId(true);
+	CommandCounterIncrement();
+}
+
+/* The store */
+
+#define MAX_ARGS 6
+
+typedef struct Arguments
+{
+	int			count;
+	Oid			types[MAX_ARGS];
+	Datum		values[MAX_ARGS];
+	char		nulls[MAX_ARGS];
+} Arguments;
+
+static void
+add(Arguments *args, Oid type, Datum value, bool isnull)
+{
+	Assert(args->count < MAX_ARGS);
+	args->types[args->count] = type;
+	args->values[args->count] = value;
+	args->nulls[args->count] = isnull ? 'n' : ' ';
+	args->count++;
+}
+
+/* As the extension's owner, connected to SPI; the number of rows. */
+static uint64
+run(const char *sql, Arguments *args)
+{
+	HoneScope	scope;
+	int			result;
+
+	hone_enter_owner(&scope);
+	result = SPI_execute_with_args(sql, args->count, args->types, args->values,
+								   args->nulls, false, 0);
+	hone_leave(&scope);
+	if (result < 0)
+		elog(ERROR, "SPI failed: %s", SPI_result_code_string(result));
+	return SPI_processed;
+}
+
+static Datum
+column(uint64 row, int number)
+{
+	bool		isnull;
+	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
+									  number, &isnull);
+
+	return isnull ? (Datum) 0 : value;
+}
+
+/* What the statement returned in column 1, in the upper executor's memory. */
+static List *
+returned_tables(void)
+{
+	List	   *relids = NIL;
+
+	for (uint64 row = 0; row < SPI_processed; row++)
+		relids = list_append_unique_oid(relids, DatumGetObjectId(column(row, 1)));
+	return relids;
+}
+
+#define INSERT_SQL \
+	"INSERT INTO hone.hidden_index_store" \
+	" (index_oid, relid, kind, trial, arms, hidden_by) VALUES ($1, $2, $3, $4, $5, $6)" \
+	" ON CONFLICT (index_oid) DO UPDATE SET"
+
+static void
+add_row(Arguments *args, Oid index_oid, Oid relid, const char *kind, int64 trial, bool arms)
+{
+	add(args, OIDOID, ObjectIdGetDatum(index_oid), false);
+	add(args, OIDOID, ObjectIdGetDatum(relid), false);
+	add(args, TEXTOID, CStringGetTextDatum(kind), false);
+	add(args, INT8OID, Int64GetDatum(trial), trial == 0);
+	add(args, BOOLOID, BoolGetDatum(arms), false);
+	add(args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
+}
+
+void
+hone_whatif_hide(Oid index_oid, const char *kind, int64 trial, bool arms)
+{
+	Oid			relid = IndexGetRelation(index_oid, false);
+	Arguments	args = {0};
+
+	if (arms && (trial <= 0 || trial > HONE_MAX_TRIAL))
+		ereport(ERROR,
+				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
+				 errmsg("trial " INT64_FORMAT " cannot have arms", trial)));
+	SPI_connect();
+	add_row(&args, index_oid, relid, kind, trial, arms);
+	run(INSERT_SQL " relid = excluded.relid, kind = excluded.kind,"
+		" trial = excluded.trial, arms = excluded.arms", &args);
+	SPI_finish();
+	tell_everybody(relid);
+}
+
+void
+hone_whatif_show(Oid index_oid)
+{
+	Arguments	args = {0};
+	List	   *relids;
+	ListCell   *lc;
+
+	SPI_connect();
+	add(&args, OIDOID, ObjectIdGetDatum(index_oid), false);
+	run("DELETE FROM hone.hidden_index_store WHERE index_oid OPERATOR(pg_catalog.=) $1"
+		" RETURNING relid", &args);
+	relids = returned_tables();
+	foreach(lc, relids)
+		tell_everybody(lfirst_oid(lc));
+	SPI_finish();
+}
+
+void
+hone_whatif_turn(int64 trial)
+{
+	Arguments	args = {0};
+	List	   *relids;
+	ListCell   *lc;
+
+	SPI_connect();
+	add(&args, INT8OID, Int64GetDatum(trial), false);
+	run("UPDATE hone.hidden_index_store SET turn = turn OPERATOR(pg_catalog.+) 1"
+		" WHERE trial OPERATOR(pg_catalog.=) $1 RETURNING relid", &args);
+	relids = returned_tables();
+	foreach(lc, relids)
+		tell_everybody(lfirst_oid(lc));
+	SPI_finish();
+}
+
+void
+hone_whatif_forget_gone(void)
+{
+	Arguments	args = {0};
+
+	SPI_connect();
+	if (run("DELETE FROM hone.hidden_index_store s WHERE NOT EXISTS ("
+			"SELECT 1 FROM pg_catalog.pg_index i"
+			" WHERE i.indexrelid OPERATOR(pg_catalog.=) s.index_oid"
+			" AND i.indrelid OPERATOR(pg_catalog.=) s.relid)", &args) > 0)
+	{
+		invalidate_store();
+		(void) GetCurrentCommandId(true);
+		CommandCounterIncrement();
+	}
+	SPI_finish();
+}
+
+/* What may be hidden, and by whom */
+
+static void
+no_such_index(Oid index_oid)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_UNDEFINED_OBJECT),
+			 errmsg("index with OID %u does not exist", index_oid)));
+}
+
+/* Its table, if the caller may change that one's indexes. */
+static Oid
+check_owner(Oid index_oid)
+{
+	char		relkind = get_rel_relkind(index_oid);
+	Oid			relid;
+
+	if (relkind == '\0')
+		no_such_index(index_oid);
+	if (relkind != RELKIND_INDEX && relkind != RELKIND_PARTITIONED_INDEX)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("\"%s\" is not an index", get_rel_name(index_oid))));
+	relid = IndexGetRelation(index_oid, true);
+	if (!OidIsValid(relid))
+		no_such_index(index_oid);
+	if (!hone_owns_relation(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("must be owner of table %s", get_rel_name(relid))));
+	return relid;
+}
+
+/* Looked at again with locks: time has passed while they were waited for. */
+static Oid
+lock_and_check_owner(Oid index_oid)
+{
+	Oid			relid = check_owner(index_oid);
+
+	LockRelationOid(relid, AccessShareLock);
+	LockRelationOid(index_oid, AccessShareLock);
+	return check_owner(index_oid);
+}
+
+static void
+check_table(Oid relid)
+{
+	if (IsCatalogRelationOid(relid) || IsToastNamespace(get_rel_namespace(relid)))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied: \"%s\" is a system catalog",
+						get_rel_name(relid))));
+	if (get_rel_persistence(relid) == RELPERSISTENCE_TEMP)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("cannot hide an index of temporary table \"%s\"",
+						get_rel_name(relid)),
+				 errdetail("No other session plans with it.")));
+}
+
+/* NULL if nothing needs it. */
+static const char *
+needed_for(Oid index_oid)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(index_oid));
+	bool		identity;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;			/* a partition that is being dropped */
+	identity = ((Form_pg_index) GETSTRUCT(tuple))->indisreplident;
+	ReleaseSysCache(tuple);
+	if (OidIsValid(get_index_constraint(index_oid)))
+		return "Index \"%s\" belongs to a constraint.";
+	if (get_index_ref_constraints(index_oid) != NIL)
+		return "A foreign key references the columns of index \"%s\".";
+	if (identity)
+		return "Index \"%s\" is its table's replica identity.";
+	return NULL;
+}
+
+static void
+check_not_needed(Oid index_oid)
+{
+	ListCell   *lc;
+
+	foreach(lc, find_all_inheritors(index_oid, NoLock, NULL))
+	{
+		const char *reason = needed_for(lfirst_oid(lc));
+
+		if (reason != NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("index \"%s\" cannot be hidden", get_rel_name(index_oid)),
+					 errdetail_internal(reason, get_rel_name(lfirst_oid(lc)))));
+	}
+}
+
+/* hone.hide_index and hone.show_index are not for those under trial. */
+static void
+refuse_trial(Oid index_oid, const char *kind, int64 trial)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 strcmp(kind, "trial") == 0 ?
+			 errmsg("index \"%s\" is on trial", get_rel_name(index_oid)) :
+			 errmsg("index \"%s\" is about to be dropped", get_rel_name(index_oid)),
+			 errhint("Use CALL hone.revert() with the recommendation of action "
+					 INT64_FORMAT " to take that back.", trial)));
+}
+
+/* The statement returned kind and trial of the index's row. */
+static void
+check_manual(Oid index_oid)
+{
+	char	   *kind = TextDatumGetCString(column(0, 1));
+
+	if (strcmp(kind, "manual") != 0)
+		refuse_trial(index_oid, kind, DatumGetInt64(column(0, 2)));
+}
+
+static Oid
+take_index(FunctionCallInfo fcinfo, const char *command)
+{
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"index\" must not be null")));
+	PreventCommandDuringRecovery(command);
+	PreventCommandIfReadOnly(command);
+	return PG_GETARG_OID(0);
+}
+
+Datum
+hone_hide_index(PG_FUNCTION_ARGS)
+{
+	Oid			index_oid = take_index(fcinfo, "hone.hide_index()");
+	Oid			relid = lock_and_check_owner(index_oid);
+	Arguments	args = {0};
+
+	check_table(relid);
+	check_not_needed(index_oid);
+	hone_whatif_forget_gone();
+
+	SPI_connect();
+	add_row(&args, index_oid, relid, "manual", 0, false);
+	run(INSERT_SQL " relid = excluded.relid RETURNING kind, trial", &args);
+	check_manual(index_oid);
+	SPI_finish();
+	tell_everybody(relid);
+	PG_RETURN_VOID();
+}
+
+Datum
+hone_show_index(PG_FUNCTION_ARGS)
+{
+	Oid			index_oid = take_index(fcinfo, "hone.show_index()");
+	Oid			ancestor;
+	Arguments	args = {0};
+	bool		found;
+
+	(void) lock_and_check_owner(index_oid);
+	SPI_connect();
+	add(&args, OIDOID, ObjectIdGetDatum(index_oid), false);
+	found = run("SELECT kind, trial FROM hone.hidden_index_store"
+				" WHERE index_oid OPERATOR(pg_catalog.=) $1 FOR UPDATE", &args) > 0;
+	if (found)
+		check_manual(index_oid);
+	SPI_finish();
+	if (found)
+		hone_whatif_show(index_oid);
+
+	ancestor = hone_hidden_ancestor(index_oid);
+	if (OidIsValid(ancestor) && ancestor != index_oid)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("index \"%s\" is hidden as a partition of index \"%s\"",
+						get_rel_name(index_oid), get_rel_name(ancestor)),
+				 errhint("Show that one.")));
+	PG_RETURN_VOID();
+}
+
+/* REINDEX CONCURRENTLY */
+
+/* The index of which a copy is being made, if that is what this process does. */
+static Oid
+being_reindexed(void)
+{
+	const PgBackendStatus *status = MyBEEntry;
+
+	if (status == NULL || status->st_progress_command != PROGRESS_COMMAND_CREATE_INDEX ||
+		status->st_progress_param[PROGRESS_CREATEIDX_COMMAND] !=
+		PROGRESS_CREATEIDX_COMMAND_REINDEX_CONCURRENTLY)
+		return InvalidOid;
+	return (Oid) status->st_progress_param[PROGRESS_CREATEIDX_INDEX_OID];
+}
+
+static void
+hide_copy(Oid original, Oid copy)
+{
+	Arguments	args = {0};
+	List	   *relids;
+	ListCell   *lc;
+
+	CommandCounterIncrement();
+	SPI_connect();
+	add(&args, OIDOID, ObjectIdGetDatum(original), false);
+	add(&args, OIDOID, ObjectIdGetDatum(copy), false);
+	run("INSERT INTO hone.hidden_index_store"
+		" (index_oid, relid, kind, trial, arms, turn, hidden_by, hidden_at)"
+		" SELECT $2, relid, kind, trial, arms, turn, hidden_by, hidden_at"
+		" FROM hone.hidden_index_store WHERE index_oid OPERATOR(pg_catalog.=) $1"
+		" ON CONFLICT (index_oid) DO NOTHING RETURNING relid", &args);
+	relids = returned_tables();
+	foreach(lc, relids)
+		tell_everybody(lfirst_oid(lc));
+	SPI_finish();
+}
+
+static void
+follow_reindex(ObjectAccessType access, Oid class_id, Oid object_id, int sub_id, void *arg)
+{
+	if (prev_object_access)
+		prev_object_access(access, class_id, object_id, sub_id, arg);
+	if (access == OAT_POST_CREATE && class_id == RelationRelationId && sub_id == 0)
+	{
+		Oid			original = being_reindexed();
+
+		if (OidIsValid(original) && hone_hidden_ancestor(original) == original)
+			hide_copy(original, object_id);
+	}
+}
+
+void
+hone_hide_init(void)
+{
+	prev_object_access = object_access_hook;
+	object_access_hook = follow_reindex;
+}
