@@ -26,6 +26,11 @@ SELECT * FROM hone.table_latency_histogram(4000000000, 'select')|\N|0
 SELECT * FROM hone.table_latency_histogram('nowhere')|42P01|relation "nowhere" does not exist
 SELECT * FROM hone.table_latency_histogram('bad_t', '')|22023|argument "command" is not a command tag: ""
 SELECT * FROM hone.table_latency_histogram('bad_t', 'SELECT 1')|22023|argument "command" is not a command tag: "SELECT 1"
+SELECT * FROM hone.trial_executions_memory(NULL)|\N|0
+SELECT hone.forget_trial(NULL)|\N|1
+SELECT hone.forget_trial(0)|\N|1
+SELECT hone.forget_trial(-1)|\N|1
+SELECT hone.forget_trial(9223372036854775807)|\N|1
 SELECT hone.reset_query_stats(4294967295, NULL, NULL)|\N|1
 SELECT hone.reset_query_stats(NULL, 0, NULL)|\N|1
 SELECT hone.reset_query_stats(NULL, NULL, -1)|\N|1

@@ -24,7 +24,7 @@ CREATE TEMP TABLE public_routine (proname name PRIMARY KEY);
 INSERT INTO public_routine VALUES
 ('query_stats_memory'), ('query_latency'), ('query_stats_info_row'),
 ('query_errors_memory'), ('query_tables_memory'), ('nested_queries_memory'),
-('table_latency_memory'), ('table_latency_histogram'),
+('table_latency_memory'), ('table_latency_histogram'), ('trial_executions_memory'),
 ('histogram_quantile'), ('histogram_buckets'), ('histogram_sum'),	-- of what the caller gives
 ('slow_queries_memory'), ('slow_queries_info_row'),
 ('workload_memory'), ('workload_info_row'),

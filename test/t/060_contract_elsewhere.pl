@@ -75,6 +75,8 @@ __DATA__
 55000|00000|00000|SELECT * FROM hone.nested_queries
 55000|00000|00000|SELECT * FROM hone.table_latency
 55000|00000|00000|SELECT * FROM hone.table_latency_histogram('pg_class', 'SELECT')
+55000|00000|00000|SELECT * FROM hone.trial_executions
+55000|42501|00000|SELECT hone.forget_trial(1)
 55000|42501|00000|SELECT hone.reset_query_stats()
 55000|42501|00000|SELECT hone.collect_query_stats()
 55000|00000|00000|SELECT * FROM hone.slow_queries
