@@ -74,6 +74,7 @@ hone_apply_init(void)
 							PGC_SUSET,
 							GUC_UNIT_MS,
 							NULL, NULL, NULL);
+	hone_apply_trial_init();
 }
 
 /* The call */
@@ -108,9 +109,9 @@ required_bool(FunctionCallInfo fcinfo, int number, const char *name)
 static HoneTrialWish
 trial_wish(FunctionCallInfo fcinfo, int number)
 {
-	if (PG_ARGISNULL(number))
-		return HONE_TRIAL_BY_SETTING;
-	return PG_GETARG_BOOL(number) ? HONE_TRIAL_YES : HONE_TRIAL_NO;
+	bool		wanted = PG_ARGISNULL(number) ? hone_apply_trial : PG_GETARG_BOOL(number);
+
+	return wanted ? HONE_TRIAL_YES : HONE_TRIAL_NO;
 }
 
 static void

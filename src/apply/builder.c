@@ -224,10 +224,48 @@ surprise_text(const HoneAction *action, HoneIndexState state)
 	return psprintf("%s: index \"%s\" is not there", sqlstate, action->index_name);
 }
 
-/* building → kept or reverted */
+/* Trials */
+
+static void
+step_begin_trial(void *arg)
+{
+	Step	   *step = arg;
+
+	SPI_connect();
+	step->found = step->action->makes_index ? hone_apply_trial_begin(step->action) :
+		hone_apply_trial_begin_drop(step->action);
+	SPI_finish();
+}
+
+static void
+step_no_trial(Step *step)
+{
+	hone_apply_trial_impossible(step->action, step->error);
+}
+
+/* building → trial; false: there is none. */
+static bool
+begin_trial(HoneAction *action)
+{
+	Step		step = {.action = action};
+	HoneTryResult result;
+
+	if (action->is_revert)
+		return false;
+	hone_jobs_try(step_begin_trial, &step, &result);
+	if (result.ok)
+		return step.found;
+	step.error = error_text(&result);
+	do_step(&step, step_no_trial);
+	return false;
+}
+
+/* building → trial, kept or reverted */
 static void
 finish(HoneAction *action)
 {
+	if (action->makes_index && begin_trial(action))
+		return;
 	record_end(action, action->is_revert ? "reverted" : "kept", NULL, false);
 }
 
@@ -358,7 +396,10 @@ note_created(Oid relid, void *arg)
 	CommandCounterIncrement();
 	SPI_connect();
 	if (hone_apply_record_index(action, relid))
+	{
 		action->index_oid = relid;
+		hone_apply_trial_created(action, relid);
+	}
 	SPI_finish();
 }
 
@@ -441,6 +482,12 @@ carry_out(HoneAction *action)
 	hone_jobs_try(prepare, &preparation, &result);
 	set_lock_timeout(0);
 
+	if (result.ok && preparation.statement != NULL && !action->makes_index &&
+		begin_trial(action))
+	{
+		hone_apply_unlock_table(action->relid);
+		return;
+	}
 	if (result.ok && preparation.statement != NULL)
 		run_ddl(action, preparation.statement, &result);
 	/* An abort has released it already. */

@@ -169,6 +169,26 @@ extern void hone_apply_give_up(int64 action_id, const char *error);
 extern int	hone_apply_build_lock_timeout_ms;
 extern int	hone_apply_build_timeout_ms;
 
+/*
+ * in trial.c; callers are connected to SPI
+ */
+extern bool hone_apply_trial;	/* setting */
+extern void hone_apply_trial_init(void);
+
+/* In the transaction that makes an action's index: hide it, if it is to be tried. */
+extern void hone_apply_trial_created(const HoneAction *action, Oid index_oid);
+
+/* building → trial, if the new index is to be tried, or going without the one to
+ * be dropped; false: it is not. */
+extern bool hone_apply_trial_begin(const HoneAction *action);
+extern bool hone_apply_trial_begin_drop(const HoneAction *action);
+
+/* It was to be, and cannot: the index is shown. */
+extern void hone_apply_trial_impossible(const HoneAction *action, const char *reason);
+
+/* A recommendation on trial is reverted: its action's id; 0: it is not on trial. */
+extern int64 hone_apply_trial_stop(int64 recommendation_id, Oid roleid);
+
 /* in builder.c */
 extern bool hone_apply_start_builder(BackgroundWorkerHandle **handle);
 

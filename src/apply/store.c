@@ -162,7 +162,7 @@ is_pending(int64 recommendation_id)
 	add_int8(&args, recommendation_id);
 	return run("SELECT 1 FROM hone.action_store"
 			   " WHERE recommendation_id OPERATOR(pg_catalog.=) $1"
-			   " AND state IN ('queued', 'building')", &args) > 0;
+			   " AND state IN ('queued', 'building', 'trial')", &args) > 0;
 }
 
 static bool
@@ -287,8 +287,13 @@ hone_apply_queue_revert(int64 recommendation_id)
 	Recommendation rec;
 	HoneAction *action = &rec.action;
 	Arguments	args = {0};
+	int64		stopped;
 
 	read_recommendation(recommendation_id, &rec);
+	(void) hone_apply_check_table(action->relid, action->table_name, GetUserId(), ERROR);
+	stopped = hone_apply_trial_stop(recommendation_id, GetUserId());
+	if (stopped != 0)
+		return stopped;
 	(void) check_status(&rec, "applied", ERROR);
 	add_int8(&args, recommendation_id);
 	if (run(KEPT_SQL, &args) == 0)
@@ -300,7 +305,6 @@ hone_apply_queue_revert(int64 recommendation_id)
 	action->index_oid = DatumGetObjectId(column(2));
 	action->definition = column_text(3);
 
-	(void) hone_apply_check_table(action->relid, action->table_name, GetUserId(), ERROR);
 	if (!rec.creates)
 		(void) hone_apply_check_create(action, ERROR);
 	else if (hone_apply_index_state(action) != HONE_INDEX_ABSENT)
@@ -426,7 +430,7 @@ hone_apply_has_unfinished(void)
 	Arguments	args = {0};
 
 	return run("SELECT 1 FROM hone.action_store"
-			   " WHERE state IN ('queued', 'building') OR leftover LIMIT 1", &args) > 0;
+			   " WHERE state IN ('queued', 'building', 'trial') OR leftover LIMIT 1", &args) > 0;
 }
 
 bool
@@ -523,7 +527,7 @@ hone_apply_progress(int64 action_id, HoneProgress *progress)
 	memset(progress, 0, sizeof(*progress));
 	add_int8(&args, action_id);
 	if (run("SELECT a.state IN ('queued', 'building'),"
-			" a.state IN ('kept', 'reverted') AND a.error IS NULL,"
+			" a.state IN ('trial', 'kept', 'reverted') AND a.error IS NULL,"
 			" a.state OPERATOR(pg_catalog.=) 'building',"
 			" EXISTS (" BUILDER_ALIVE "), a.error"
 			" FROM hone.action_store a WHERE a.id OPERATOR(pg_catalog.=) $1", &args) == 0)

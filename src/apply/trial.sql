@@ -17,6 +17,7 @@ CREATE TABLE hone.trial_store (
     executions_with    bigint NOT NULL DEFAULT 0, -- of all statements on the table
     executions_without bigint NOT NULL DEFAULT 0,
     ended_at       timestamptz,
+    outcome        text CHECK (outcome IN ('keep', 'revert', 'cancel')),
     last_error     text                        -- of looking at it
 ) WITH (fillfactor = 70);
 CREATE INDEX ON hone.trial_store (action_id) WHERE ended_at IS NULL;
@@ -232,12 +233,12 @@ BEGIN
     IF why_not IS NULL THEN
         PERFORM hone.trial_hide(index_oid, 'trial', action_id, false);
     END IF;
-    UPDATE hone.action_store a
+    UPDATE hone.action_store a      -- but not of a drop that is taken back
     SET trial = CASE WHEN why_not IS NULL THEN 'create' END,
         verdict = CASE WHEN why_not IS NOT NULL
                        THEN jsonb_build_object('decision', 'kept', 'rule', 'not tried',
                                                'reason', 'not tried: ' || why_not) END
-    WHERE a.id = action_id;
+    WHERE a.id = action_id AND a.operation = 'apply';
 END
 $$;
 COMMENT ON FUNCTION hone.prepare_trial(bigint, oid) IS
@@ -301,15 +302,32 @@ $$;
 COMMENT ON FUNCTION hone.note_baseline(bigint) IS
     'Notes how statements were before an index on trial was there';
 
-CREATE FUNCTION hone.begin_trial(action_id bigint) RETURNS void
+CREATE FUNCTION hone.begin_trial(action_id bigint, kind text) RETURNS boolean
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
+#variable_conflict use_column
 DECLARE
     a hone.action_store;
     gain float8;
+    why_not text;
 BEGIN
-    SELECT * INTO STRICT a FROM hone.action_store s WHERE s.id = action_id FOR UPDATE;
+    SELECT * INTO STRICT a FROM hone.action_store s WHERE s.id = begin_trial.action_id FOR UPDATE;
+    IF a.operation <> 'apply' OR a.verdict IS NOT NULL THEN
+        RETURN false;                   -- it was tried, or is not to be
+    ELSIF begin_trial.kind = 'drop' THEN
+        why_not := hone.why_no_trial(a.id);
+        IF why_not IS NOT NULL THEN
+            UPDATE hone.action_store s
+            SET verdict = jsonb_build_object('decision', 'kept', 'rule', 'not tried',
+                                             'reason', 'not tried: ' || why_not)
+            WHERE s.id = a.id;
+            RETURN false;
+        END IF;
+    ELSIF a.trial IS DISTINCT FROM 'create' THEN
+        RETURN false;
+    END IF;
+
     -- Of the queries that it serves, weighted, or as the advisor says for all.
     SELECT 1 - sum(q.calls * q.cost_after) / nullif(sum(q.calls * q.cost_before), 0) INTO gain
     FROM hone.recommendation_query_store q
@@ -318,30 +336,51 @@ BEGIN
         SELECT 1 - r.cost_after / nullif(r.cost_before, 0) INTO gain
         FROM hone.recommendation_store r WHERE r.id = a.recommendation_id;
     END IF;
-
     INSERT INTO hone.trial_store (action_id, kind, index_oid, relid, what_if_gain,
                                   server_started, load_ms)
-    VALUES (action_id, a.trial, a.index_oid, a.relid, coalesce(gain, 0),
+    VALUES (a.id, begin_trial.kind, a.index_oid, a.relid, coalesce(gain, 0),
             pg_postmaster_start_time(), hone.trial_load_ms());
     INSERT INTO hone.trial_query_store (action_id, queryid, userid, expected)
-    SELECT DISTINCT action_id, q.queryid, q.userid, true
+    SELECT DISTINCT a.id, q.queryid, q.userid, true
     FROM hone.recommendation_query_store q
     WHERE q.recommendation_id = a.recommendation_id AND q.queryid IS NOT NULL
-      AND a.trial = 'create' AND q.cost_after < q.cost_before;
+      AND begin_trial.kind = 'create' AND q.cost_after < q.cost_before;
     BEGIN
-        PERFORM hone.note_baseline(action_id);
+        PERFORM hone.note_baseline(a.id);
     EXCEPTION WHEN OTHERS THEN
-        UPDATE hone.trial_store t SET last_error = SQLSTATE || ': ' || SQLERRM
-        WHERE t.action_id = begin_trial.action_id;
+        UPDATE hone.trial_store t SET last_error = SQLSTATE || ': ' || SQLERRM WHERE t.action_id = a.id;
     END;
-    PERFORM hone.trial_hide(a.index_oid, CASE a.trial WHEN 'create' THEN 'trial' ELSE 'drop' END,
-                            action_id, true);
-    UPDATE hone.action_store s SET state = 'trial', pid = NULL, error = NULL, waiting_for = NULL
-    WHERE s.id = action_id;
+    PERFORM hone.trial_hide(a.index_oid, CASE begin_trial.kind WHEN 'drop' THEN 'drop' ELSE 'trial' END,
+                            a.id, true);
+    UPDATE hone.action_store s
+    SET state = 'trial', trial = begin_trial.kind, pid = NULL, error = NULL
+    WHERE s.id = a.id;
+    RETURN true;
 END
 $$;
-COMMENT ON FUNCTION hone.begin_trial(bigint) IS
-    'Begins the trial of an action''s index: from now on one arm sees it';
+COMMENT ON FUNCTION hone.begin_trial(bigint, text) IS
+    'Begins the trial of an action''s index, if there is to be one: from now on one arm sees it';
+
+-- The trial cannot begin: then the index is as if none had been asked for.
+CREATE FUNCTION hone.give_up_trial(action_id bigint, reason text) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    index_oid oid;
+BEGIN
+    UPDATE hone.action_store a
+    SET trial = NULL, verdict = jsonb_build_object('decision', 'kept', 'rule', 'not tried',
+                                                   'reason', 'not tried: ' || give_up_trial.reason)
+    WHERE a.id = action_id
+    RETURNING a.index_oid INTO index_oid;
+    IF index_oid IS NOT NULL THEN
+        PERFORM hone.trial_show(index_oid);
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hone.give_up_trial(bigint, text) IS
+    'Shows the index of a trial that cannot begin, and notes why';
 
 -- Measuring
 
@@ -886,7 +925,8 @@ BEGIN
     verdict := hone.trial_verdict(action_id,
         CASE WHEN decision = 'cancel' THEN 'cancelled' WHEN NOT conclusive THEN 'inconclusive'
              WHEN back THEN 'reverted' ELSE 'kept' END, rule, reason, writes);
-    UPDATE hone.trial_store s SET ended_at = clock_timestamp() WHERE s.action_id = end_trial.action_id;
+    UPDATE hone.trial_store s SET ended_at = clock_timestamp(), outcome = end_trial.decision
+    WHERE s.action_id = end_trial.action_id;
     DELETE FROM hone.trial_baseline_store b WHERE b.action_id = end_trial.action_id;
 
     IF decision = 'cancel' THEN
@@ -905,7 +945,9 @@ BEGIN
         WHERE a.id = end_trial.action_id AND r.id = a.recommendation_id;
     ELSIF back THEN
         -- The builder drops it; from now on nobody sees it.
-        PERFORM hone.trial_hide(t.index_oid, 'trial', action_id, false);
+        IF EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = t.index_oid) THEN
+            PERFORM hone.trial_hide(t.index_oid, 'trial', action_id, false);
+        END IF;
         UPDATE hone.action_store a
         SET state = 'queued', operation = 'revert', verdict = end_trial.verdict,
             requested_by = coalesce(role, a.requested_by),
@@ -940,6 +982,65 @@ END
 $$;
 COMMENT ON FUNCTION hone.end_trial(bigint, text, boolean, text, text, jsonb, oid) IS
     'Ends a trial: keeps or reverts what is tried, and records the verdict';
+
+-- hone.revert() of something on trial: its action, or null if it is not on trial.
+CREATE FUNCTION hone.stop_trial(recommendation_id bigint, role oid) RETURNS bigint
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    action_id bigint;
+BEGIN
+    SELECT a.id INTO action_id FROM hone.action_store a
+    WHERE a.recommendation_id = stop_trial.recommendation_id AND a.state = 'trial' FOR UPDATE;
+    IF FOUND THEN
+        PERFORM hone.end_trial(action_id, 'revert', true, 'by hand', 'it was reverted by hand',
+                               NULL, role);
+    END IF;
+    RETURN action_id;
+END
+$$;
+COMMENT ON FUNCTION hone.stop_trial(bigint, oid) IS
+    'Ends the trial of a recommendation because somebody reverts it';
+
+-- What a verdict began and the builder could not finish: a revert that failed is
+-- queued again, and what is not on trial any more is not hidden for one.
+CREATE FUNCTION hone.mend_trials() RETURNS bigint
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    h record;
+    mended bigint := 0;
+BEGIN
+    FOR h IN
+        SELECT h.index_oid, a.id, a.action, a.state, t.outcome, a.finished_at, a.error,
+               EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = h.index_oid) AS is_there
+        FROM hone.hidden_index_store h
+             JOIN hone.action_store a ON a.id = h.trial
+             LEFT JOIN hone.trial_store t ON t.action_id = a.id
+        WHERE h.kind IN ('trial', 'drop')
+          AND a.state IN ('kept', 'reverted', 'failed', 'cancelled')
+        FOR UPDATE OF a SKIP LOCKED
+    LOOP
+        CONTINUE WHEN NOT h.is_there;
+        IF h.action = 'create' AND h.outcome = 'revert' THEN
+            CONTINUE WHEN h.state = 'reverted'
+                OR h.finished_at > clock_timestamp() - interval '1 minute';
+            UPDATE hone.action_store a
+            SET state = 'queued', operation = 'revert', finished_at = NULL, attempts = 0,
+                postponements = 0, retry_at = NULL
+            WHERE a.id = h.id;
+        ELSE
+            PERFORM hone.trial_show(h.index_oid);
+        END IF;
+        mended := mended + 1;
+    END LOOP;
+    RETURN mended;
+END
+$$;
+COMMENT ON FUNCTION hone.mend_trials() IS
+    'Queues again what a verdict asked for and could not be done, and shows what is hidden for no trial';
 
 -- Is the index still what is tried? Why not, or null.
 CREATE FUNCTION hone.trial_obstacle(action_id bigint) RETURNS text
@@ -1117,6 +1218,9 @@ BEGIN
             UPDATE hone.trial_store t SET last_error = SQLSTATE || ': ' || SQLERRM WHERE t.action_id = id;
         END;
     END LOOP;
+    IF EXISTS (SELECT FROM hone.hidden_index_store h WHERE h.kind <> 'manual') THEN
+        ended := hone.mend_trials() > 0 OR ended;
+    END IF;
     IF EXISTS (SELECT FROM hone.hidden_index_store h
                WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = h.index_oid)) THEN
         PERFORM hone.trial_forget_gone();
