@@ -106,12 +106,23 @@ required_bool(FunctionCallInfo fcinfo, int number, const char *name)
 	return PG_GETARG_BOOL(number);
 }
 
+/* Not by a worker: those do not capture themselves. */
+static bool
+is_capturing(void)
+{
+	const char *enabled = GetConfigOption("pg_hone.enabled", true, false);
+	const char *track = GetConfigOption("pg_hone.track", true, false);
+
+	return enabled != NULL && strcmp(enabled, "on") == 0 &&
+		track != NULL && strcmp(track, "none") != 0;
+}
+
 static HoneTrialWish
 trial_wish(FunctionCallInfo fcinfo, int number)
 {
 	bool		wanted = PG_ARGISNULL(number) ? hone_apply_trial : PG_GETARG_BOOL(number);
 
-	return wanted ? HONE_TRIAL_YES : HONE_TRIAL_NO;
+	return wanted && is_capturing() ? HONE_TRIAL_YES : HONE_TRIAL_NO;
 }
 
 static void

@@ -61,6 +61,10 @@ CREATE TABLE hone.trial_query_store (
     crossovers     int NOT NULL DEFAULT 0,
     mean_diff_ms   float8 NOT NULL DEFAULT 0,
     square_diff_ms float8 NOT NULL DEFAULT 0,  -- sum of squared deviations
+    logs_with       float8 NOT NULL DEFAULT 0, -- sum of ln ms, to tell the next one
+    logs_without    float8 NOT NULL DEFAULT 0,
+    mean_diff_log   float8 NOT NULL DEFAULT 0,
+    square_diff_log float8 NOT NULL DEFAULT 0,
     PRIMARY KEY (action_id, queryid, userid)
 ) WITH (fillfactor = 50);
 COMMENT ON TABLE hone.trial_query_store IS 'What was measured of each query in a trial';
@@ -193,13 +197,11 @@ BEGIN
     IF a.operation <> 'apply' OR a.action NOT IN ('create', 'drop') THEN
         RETURN 'it is not a new index';
     ELSIF a.wants_trial IS NOT TRUE THEN
-        RETURN 'no trial was asked for';
+        RETURN 'no trial was asked for, or statements are not captured';
     ELSIF a.action = 'drop' AND a.needs_index IS NOT NULL THEN
         RETURN 'another index does all it did';
     ELSIF NOT (SELECT c.preloaded FROM hone.collector_cost() c) THEN
         RETURN 'pg_hone is not in shared_preload_libraries';
-    ELSIF NOT current_setting('pg_hone.enabled')::bool OR current_setting('pg_hone.track') = 'none' THEN
-        RETURN 'statements are not being captured';
     ELSIF a.id >= 1 << 30 THEN
         RETURN 'there were too many actions to number this trial';
     ELSIF a.action = 'drop' THEN
@@ -391,6 +393,7 @@ CREATE FUNCTION hone.trial_arms(trial bigint,
     OUT used bigint, OUT ms_with float8, OUT ms_without float8,
     OUT blocks_with bigint, OUT blocks_without bigint,
     OUT cancels_with bigint, OUT cancels_without bigint,
+    OUT logs_with float8, OUT logs_without float8, -- sums of ln ms
     OUT diff_ms float8,                -- of the means, with less without, by block
     OUT n_1 bigint[], OUT time_1 float8[], OUT time_var_1 float8[],
     OUT blocks_1 float8[], OUT blocks_var_1 float8[],
@@ -419,6 +422,7 @@ AS $$
            coalesce(sum(ms_1), 0), coalesce(sum(ms_0), 0),
            coalesce(sum(b_1), 0)::bigint, coalesce(sum(b_0), 0)::bigint,
            coalesce(sum(c_1), 0)::bigint, coalesce(sum(c_0), 0)::bigint,
+           sum(n_1 * t_1), sum(n_0 * t_0),
            sum((ms_1 / nullif(n_1, 0) - ms_0 / nullif(n_0, 0)) * n_1 * n_0 / nullif(n_1 + n_0, 0))
                / nullif(sum(n_1 * n_0 / nullif((n_1 + n_0)::float8, 0)), 0),
            array_agg(n_1 ORDER BY block), array_agg(t_1 ORDER BY block), array_agg(tv_1 ORDER BY block),
@@ -436,6 +440,12 @@ COMMENT ON FUNCTION hone.trial_arms(bigint) IS
 -- 2^k can be compared with alpha whatever was looked at before. Looks are at 30
 -- executions in the smaller arm, 60, 120, 240 ... ; the first at 8 already if the
 -- arms differ fivefold.
+--
+-- Executions that follow each other are alike: something else that takes the disk
+-- for some seconds meets one arm more than the other if there are few sessions.
+-- So the difference of the arms in each crossover is kept too, and if these vary
+-- more than the executions explain, that is the error. With less than four blocks
+-- of backends nothing is looked at before there were three crossovers.
 CREATE FUNCTION hone.measure_trial(action_id bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -446,6 +456,9 @@ DECLARE
     early_look CONSTANT bigint := 8;
     early_ratio CONSTANT float8 := 5;
     at_most CONSTANT int := 100;       -- queries that do not use it
+    few_blocks CONSTANT int := 4;
+    few_crossovers CONSTANT int := 3;
+    some_crossovers CONSTANT int := 5;
     alpha CONSTANT float8 := 0.01;
     t hone.trial_store;
     m record;
@@ -478,6 +491,7 @@ BEGIN
         END IF;
         IF m.n_with < q.n_with OR m.n_without < q.n_without THEN    -- lost in a restart
             q.n_with := 0; q.n_without := 0; q.ms_with := 0; q.ms_without := 0;
+            q.logs_with := 0; q.logs_without := 0;
             q.next_look := first_look;
         END IF;
 
@@ -489,9 +503,15 @@ BEGIN
             deviation := diff - q.mean_diff_ms;
             q.mean_diff_ms := q.mean_diff_ms + deviation / q.crossovers;
             q.square_diff_ms := q.square_diff_ms + deviation * (diff - q.mean_diff_ms);
+            diff := (m.logs_with - q.logs_with) / (m.n_with - q.n_with)
+                    - (m.logs_without - q.logs_without) / (m.n_without - q.n_without);
+            deviation := diff - q.mean_diff_log;
+            q.mean_diff_log := q.mean_diff_log + deviation / q.crossovers;
+            q.square_diff_log := q.square_diff_log + deviation * (diff - q.mean_diff_log);
         END IF;
 
-        IF least(m.n_with, m.n_without) >= CASE WHEN q.looks = 0 THEN early_look ELSE q.next_look END THEN
+        IF least(m.n_with, m.n_without) >= q.next_look
+           OR (q.looks = 0 AND least(m.n_with, m.n_without) >= early_look) THEN
             in_time := hone.compare_arms(
                 CASE t.kind WHEN 'drop' THEN m.n_0 ELSE m.n_1 END,
                 CASE t.kind WHEN 'drop' THEN m.time_0 ELSE m.time_1 END,
@@ -500,7 +520,18 @@ BEGIN
                 CASE t.kind WHEN 'drop' THEN m.time_1 ELSE m.time_0 END,
                 CASE t.kind WHEN 'drop' THEN m.time_var_1 ELSE m.time_var_0 END,
                 alpha / 2 ^ (q.looks + 1));
-            IF in_time.ratio IS NOT NULL AND
+            IF q.crossovers >= some_crossovers
+               OR (in_time.blocks < few_blocks AND q.crossovers >= few_crossovers) THEN
+                deviation := sqrt(q.square_diff_log / (q.crossovers - 1) / q.crossovers);
+                IF deviation > in_time.error THEN
+                    in_time.p_value := hone.student_t_tail(ln(in_time.ratio) / deviation, q.crossovers - 1);
+                    diff := deviation * hone.student_t_quantile(alpha / 2 ^ (q.looks + 1), q.crossovers - 1);
+                    in_time.low := exp(ln(in_time.ratio) - least(diff, 100));
+                    in_time.high := exp(ln(in_time.ratio) + least(diff, 100));
+                END IF;
+            END IF;
+            IF in_time.ratio IS NOT NULL
+               AND (in_time.blocks >= few_blocks OR t.turns >= 2 * few_crossovers) AND
                (least(m.n_with, m.n_without) >= q.next_look
                 OR in_time.ratio > early_ratio OR in_time.ratio < 1 / early_ratio) THEN
                 in_blocks := hone.compare_arms(
@@ -531,6 +562,8 @@ BEGIN
             ms_with = m.ms_with, ms_without = m.ms_without,
             blocks_with = m.blocks_with, blocks_without = m.blocks_without,
             cancels_with = m.cancels_with, cancels_without = m.cancels_without,
+            logs_with = m.logs_with, logs_without = m.logs_without,
+            mean_diff_log = q.mean_diff_log, square_diff_log = q.square_diff_log,
             weight = least((m.ms_with + m.ms_without) / nullif(load_ms, 0), 1),
             gain_ms = coalesce(m.diff_ms, 0) * (m.n_with + m.n_without)
                       * CASE t.kind WHEN 'drop' THEN 1 ELSE -1 END,
@@ -918,11 +951,11 @@ AS $$
 #variable_conflict use_column
 DECLARE
     t hone.trial_store;
-    verdict jsonb;
+    told jsonb;
     back boolean := decision = 'revert';
 BEGIN
     SELECT * INTO STRICT t FROM hone.trial_store s WHERE s.action_id = end_trial.action_id;
-    verdict := hone.trial_verdict(action_id,
+    told := hone.trial_verdict(action_id,
         CASE WHEN decision = 'cancel' THEN 'cancelled' WHEN NOT conclusive THEN 'inconclusive'
              WHEN back THEN 'reverted' ELSE 'kept' END, rule, reason, writes);
     UPDATE hone.trial_store s SET ended_at = clock_timestamp(), outcome = end_trial.decision
@@ -932,13 +965,13 @@ BEGIN
     IF decision = 'cancel' THEN
         PERFORM hone.trial_show(t.index_oid);
         UPDATE hone.action_store a
-        SET state = 'cancelled', finished_at = clock_timestamp(), verdict = end_trial.verdict,
+        SET state = 'cancelled', finished_at = clock_timestamp(), verdict = told,
             error = '55000: ' || reason
         WHERE a.id = end_trial.action_id;
     ELSIF t.kind = 'drop' AND back THEN
         PERFORM hone.trial_show(t.index_oid);
         UPDATE hone.action_store a
-        SET state = 'reverted', finished_at = clock_timestamp(), verdict = end_trial.verdict
+        SET state = 'reverted', finished_at = clock_timestamp(), verdict = told
         WHERE a.id = end_trial.action_id;
         UPDATE hone.recommendation_store r SET status = 'reverted'
         FROM hone.action_store a
@@ -949,19 +982,19 @@ BEGIN
             PERFORM hone.trial_hide(t.index_oid, 'trial', action_id, false);
         END IF;
         UPDATE hone.action_store a
-        SET state = 'queued', operation = 'revert', verdict = end_trial.verdict,
+        SET state = 'queued', operation = 'revert', verdict = told,
             requested_by = coalesce(role, a.requested_by),
             queued_at = clock_timestamp(), attempts = 0, postponements = 0, retry_at = NULL, error = NULL
         WHERE a.id = end_trial.action_id;
     ELSIF t.kind = 'drop' THEN
         UPDATE hone.action_store a
-        SET state = 'queued', verdict = end_trial.verdict,
+        SET state = 'queued', verdict = told,
             queued_at = clock_timestamp(), attempts = 0, postponements = 0, retry_at = NULL, error = NULL
         WHERE a.id = end_trial.action_id;
     ELSE
         PERFORM hone.trial_show(t.index_oid);
         UPDATE hone.action_store a
-        SET state = 'kept', finished_at = clock_timestamp(), verdict = end_trial.verdict
+        SET state = 'kept', finished_at = clock_timestamp(), verdict = told
         WHERE a.id = end_trial.action_id;
         UPDATE hone.recommendation_store r SET status = 'applied'
         FROM hone.action_store a
@@ -1010,10 +1043,10 @@ LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
-    h record;
+    it record;
     mended bigint := 0;
 BEGIN
-    FOR h IN
+    FOR it IN
         SELECT h.index_oid, a.id, a.action, a.state, t.outcome, a.finished_at, a.error,
                EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = h.index_oid) AS is_there
         FROM hone.hidden_index_store h
@@ -1023,16 +1056,16 @@ BEGIN
           AND a.state IN ('kept', 'reverted', 'failed', 'cancelled')
         FOR UPDATE OF a SKIP LOCKED
     LOOP
-        CONTINUE WHEN NOT h.is_there;
-        IF h.action = 'create' AND h.outcome = 'revert' THEN
-            CONTINUE WHEN h.state = 'reverted'
-                OR h.finished_at > clock_timestamp() - interval '1 minute';
+        CONTINUE WHEN NOT it.is_there;
+        IF it.action = 'create' AND it.outcome = 'revert' THEN
+            CONTINUE WHEN it.state = 'reverted'
+                OR it.finished_at > clock_timestamp() - interval '1 minute';
             UPDATE hone.action_store a
             SET state = 'queued', operation = 'revert', finished_at = NULL, attempts = 0,
                 postponements = 0, retry_at = NULL
-            WHERE a.id = h.id;
+            WHERE a.id = it.id;
         ELSE
-            PERFORM hone.trial_show(h.index_oid);
+            PERFORM hone.trial_show(it.index_oid);
         END IF;
         mended := mended + 1;
     END LOOP;
@@ -1049,12 +1082,12 @@ SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
     a hone.action_store;
-    found record;
+    it record;
 BEGIN
     SELECT * INTO STRICT a FROM hone.action_store s WHERE s.id = action_id;
     SELECT c.relname, i.indrelid, i.indisvalid, x.oid AS table_oid,
            quote_ident(n.nspname) || '.' || quote_ident(x.relname) AS table_name
-    INTO found
+    INTO it
     FROM pg_class c
          LEFT JOIN pg_index i ON i.indexrelid = c.oid
          LEFT JOIN pg_class x ON x.oid = i.indrelid
@@ -1064,11 +1097,11 @@ BEGIN
         RETURN CASE WHEN EXISTS (SELECT FROM pg_class c WHERE c.oid = a.relid)
                     THEN 'somebody dropped the index while it was on trial'
                     ELSE 'somebody dropped the table while its index was on trial' END;
-    ELSIF found.relname <> a.index_name OR found.indrelid IS DISTINCT FROM a.relid THEN
+    ELSIF it.relname <> a.index_name OR it.indrelid IS DISTINCT FROM a.relid THEN
         RETURN 'somebody renamed the index while it was on trial';
-    ELSIF found.table_name <> a.table_name THEN
+    ELSIF it.table_name <> a.table_name THEN
         RETURN 'somebody renamed or moved the table while its index was on trial';
-    ELSIF NOT found.indisvalid THEN
+    ELSIF NOT it.indisvalid THEN
         RETURN 'the index became invalid while it was on trial';
     ELSIF NOT EXISTS (SELECT FROM hone.hidden_index_store h
                       WHERE h.index_oid = a.index_oid AND h.trial = a.id) THEN
@@ -1219,7 +1252,11 @@ BEGIN
         END;
     END LOOP;
     IF EXISTS (SELECT FROM hone.hidden_index_store h WHERE h.kind <> 'manual') THEN
-        ended := hone.mend_trials() > 0 OR ended;
+        BEGIN
+            ended := hone.mend_trials() > 0 OR ended;
+        EXCEPTION WHEN OTHERS THEN      -- the looks stay done
+            RAISE WARNING USING ERRCODE = SQLSTATE, MESSAGE = SQLERRM;
+        END;
     END IF;
     IF EXISTS (SELECT FROM hone.hidden_index_store h
                WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = h.index_oid)) THEN
