@@ -36,6 +36,7 @@ GRANT SELECT ON hone.collector_status TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.collector_databases(), hone.collector_cost() TO PUBLIC;
 
 -- whatif
+GRANT SELECT ON hone.hidden_indexes TO PUBLIC;
 
 -- pool
 GRANT SELECT ON hone.pool_stats, hone.pool_summary TO PUBLIC;

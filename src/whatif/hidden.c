@@ -50,7 +50,8 @@
  *
  * Locks: AccessShareLock on the store while it is read, and on two catalogs
  * when it is looked for; they are never waited for. If one is not to be had, the
- * old copy counts and the next planner call tries again. (pg_inherits is read as
+ * old copy counts and the next planner call tries again; when one succeeds, the
+ * plans this session keeps are made anew. (pg_inherits is read as
  * the planner itself reads it.) Memory: the copy, some 32 bytes per hidden
  * index, in a context of its own; parents of at most MAX_PARENTS indexes. Errors:
  * none of our own; reading may fail as any reading can (I/O, out of memory), and
@@ -86,6 +87,7 @@
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
@@ -152,6 +154,9 @@ static HiddenState *newest = NULL;
 /* Stale while these differ: changes heard of, and those before the copy was read. */
 static uint64 changes = 1;
 static uint64 changes_read = 0;
+
+/* A plan was made by a copy known to be stale, and may be kept. */
+static bool planned_stale = false;
 
 static Oid	store_oid = InvalidOid; /* found, and ours */
 static bool awaiting_store = false; /* there is the schema, but no store */
@@ -417,22 +422,15 @@ read_locked(void)
 	set_newest(make_state(rows));
 }
 
-/*
- * Get up to date, as far as that is possible without waiting. What is heard of
- * meanwhile makes it stale again, even if we have read it already: it may be that
- * the store is another one now.
- */
-static void
-reload(void)
+/* False if it cannot be done without waiting. */
+static bool
+read_anew(void)
 {
-	uint64		heard = changes;
-
-	start_listening();
 	/* Decoding sees catalogs of the past, and they have no such tables. */
 	if (!OidIsValid(MyDatabaseId) || HistoricSnapshotActive())
-		return;
+		return false;
 	if (!find_store())
-		return;
+		return false;
 	if (!OidIsValid(store_oid))
 		set_newest(NULL);
 	else
@@ -440,11 +438,35 @@ reload(void)
 		Oid			locked = store_oid;
 
 		if (!ConditionalLockRelationOid(locked, AccessShareLock))
-			return;
+			return false;
 		read_locked();
 		UnlockRelationOid(locked, AccessShareLock);
 	}
+	return true;
+}
+
+/*
+ * Get up to date, as far as that is possible. What is heard of meanwhile makes
+ * the copy stale again, even if we have read it already: it may be that the store
+ * is another one now.
+ */
+static bool
+reload(void)
+{
+	uint64		heard = changes;
+
+	start_listening();
+	if (!read_anew())
+	{
+		planned_stale = true;
+		return false;
+	}
 	changes_read = heard;
+	/* The invalidation that would have removed such plans has come and gone. */
+	if (planned_stale)
+		ResetPlanCache();
+	planned_stale = false;
+	return true;
 }
 
 /* Partitions */
@@ -510,7 +532,7 @@ Oid
 hone_hidden_ancestor(Oid index_oid)
 {
 	if (changes != changes_read)
-		reload();
+		(void) reload();
 	if (newest == NULL)
 		return InvalidOid;
 	for (Oid oid = index_oid; OidIsValid(oid); oid = parent_of(oid))
@@ -704,11 +726,10 @@ plan_attentively(Query *parse, const char *query_string, int cursor_options,
 {
 	PlannerCall call = {0};
 	PlannedStmt *volatile plan = NULL;
+	bool		up_to_date = changes == changes_read || reload();
 
-	if (changes != changes_read)
-		reload();
 	/* Within a call that hides something, one that does not must say so. */
-	if (newest == NULL && current_call == NULL)
+	if (up_to_date && newest == NULL && current_call == NULL)
 		return call_planner(parse, query_string, cursor_options, params);
 
 	call.outer = current_call;
@@ -730,6 +751,8 @@ plan_attentively(Query *parse, const char *query_string, int cursor_options,
 	PG_END_TRY();
 	if (call.arms != NIL)
 		note_arms(&call, plan);
+	if (!up_to_date)
+		plan->transientPlan = true; /* the server makes it anew before long */
 	return plan;
 }
 

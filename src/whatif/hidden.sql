@@ -45,3 +45,22 @@ LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hone_show_index';
 COMMENT ON FUNCTION hone.show_index(regclass) IS
     'Shows an index again that was hidden by hone.hide_index; nothing happens if it is not hidden';
+
+CREATE FUNCTION hone.hide_for_trial(index regclass, kind text, trial bigint, arms boolean) RETURNS void
+LANGUAGE c VOLATILE CALLED ON NULL INPUT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_hide_for_trial';
+COMMENT ON FUNCTION hone.hide_for_trial(regclass, text, bigint, boolean) IS
+    'Internal: hides an index as a trial does, from one half of the sessions (arms) or from all; kind is trial or drop';
+
+CREATE FUNCTION hone.turn_trial(trial bigint) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_turn_trial';
+COMMENT ON FUNCTION hone.turn_trial(bigint) IS
+    'Internal: all sessions change sides in a trial';
+
+CREATE FUNCTION hone.plan_arms(statement text, OUT trial bigint, OUT visible boolean, OUT used boolean)
+RETURNS SETOF record
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_plan_arms';
+COMMENT ON FUNCTION hone.plan_arms(text) IS
+    'Plans a statement as this session would: which trials it looked at, whether it saw their index, and whether the plan uses it';

@@ -46,7 +46,9 @@
 #include "commands/progress.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
+#include "optimizer/optimizer.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -62,6 +64,9 @@
 
 PG_FUNCTION_INFO_V1(hone_hide_index);
 PG_FUNCTION_INFO_V1(hone_show_index);
+PG_FUNCTION_INFO_V1(hone_hide_for_trial);
+PG_FUNCTION_INFO_V1(hone_turn_trial);
+PG_FUNCTION_INFO_V1(hone_plan_arms);
 
 static object_access_hook_type prev_object_access = NULL;
 
@@ -379,8 +384,8 @@ refuse_trial(Oid index_oid, const char *kind, int64 trial)
 			 strcmp(kind, "trial") == 0 ?
 			 errmsg("index \"%s\" is on trial", get_rel_name(index_oid)) :
 			 errmsg("index \"%s\" is about to be dropped", get_rel_name(index_oid)),
-			 errhint("Use CALL hone.revert() with the recommendation of action "
-					 INT64_FORMAT " to take that back.", trial)));
+			 errhint("Use CALL hone.revert() with the recommendation of action " INT64_FORMAT ".",
+					 trial)));
 }
 
 /* The statement returned kind and trial of the index's row. */
@@ -451,6 +456,84 @@ hone_show_index(PG_FUNCTION_ARGS)
 				 errmsg("index \"%s\" is hidden as a partition of index \"%s\"",
 						get_rel_name(index_oid), get_rel_name(ancestor)),
 				 errhint("Show that one.")));
+	PG_RETURN_VOID();
+}
+
+/* The same for trials, from SQL: for tests and for whoever repairs by hand. */
+
+Datum
+hone_hide_for_trial(PG_FUNCTION_ARGS)
+{
+	Oid			index_oid = take_index(fcinfo, "hone.hide_for_trial()");
+	const char *kind;
+	Oid			relid;
+
+	if (PG_ARGISNULL(1) || PG_ARGISNULL(2) || PG_ARGISNULL(3))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null",
+						PG_ARGISNULL(1) ? "kind" : PG_ARGISNULL(2) ? "trial" : "arms")));
+	kind = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	if (strcmp(kind, "trial") != 0 && strcmp(kind, "drop") != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"kind\" must be \"trial\" or \"drop\"")));
+	if (PG_GETARG_INT64(2) <= 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("argument \"trial\" must be positive")));
+	relid = lock_and_check_owner(index_oid);
+	check_table(relid);
+	check_not_needed(index_oid);
+	hone_whatif_hide(index_oid, kind, PG_GETARG_INT64(2), PG_GETARG_BOOL(3));
+	PG_RETURN_VOID();
+}
+
+Datum
+hone_turn_trial(PG_FUNCTION_ARGS)
+{
+	PreventCommandDuringRecovery("hone.turn_trial()");
+	PreventCommandIfReadOnly("hone.turn_trial()");
+	hone_whatif_turn(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
+}
+
+/* The arms of the plans this session would make, without running them. */
+Datum
+hone_plan_arms(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+	char	   *statement = text_to_cstring(PG_GETARG_TEXT_PP(0));
+	Oid		   *types;
+	int			ntypes;
+	ListCell   *lc;
+
+	InitMaterializedSRF(fcinfo, 0);
+	foreach(lc, hone_whatif_analyze(statement, NULL, 0, &types, &ntypes))
+	{
+		Query	   *query = lfirst_node(Query, lc);
+		PlannedStmt *plan;
+		ListCell   *item;
+
+		if (query->commandType == CMD_UTILITY)
+			continue;
+		plan = planner(query, statement, CURSOR_OPT_PARALLEL_OK, NULL);
+		hone_check_plan_permissions(plan);
+		foreach(item, plan->invalItems)
+		{
+			HoneArm		arm;
+			Datum		values[3];
+			bool		nulls[3] = {false};
+
+			if (!hone_is_arm(lfirst(item)))
+				break;
+			arm = hone_arm(lfirst(item));
+			values[0] = Int64GetDatum((int64) arm.trial);
+			values[1] = BoolGetDatum(arm.visible);
+			values[2] = BoolGetDatum(arm.used);
+			tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+		}
+	}
 	PG_RETURN_VOID();
 }
 

@@ -117,6 +117,31 @@ SELECT * FROM hone.recommend(-1)|22023|argument "storage_budget_bytes" must not 
 SELECT * FROM hone.recommend(0)|\N|0
 SELECT * FROM hone.recommend(NULL, -1)|22023|argument "max_indexes" must not be negative
 SELECT * FROM hone.recommend(NULL, 0)|\N|0
+SELECT hone.hide_index(NULL)|22004|argument "index" must not be null
+SELECT hone.hide_index(0)|42704|index with OID 0 does not exist
+SELECT hone.hide_index(4000000000)|42704|index with OID 4000000000 does not exist
+SELECT hone.hide_index('nowhere')|42P01|relation "nowhere" does not exist
+SELECT hone.hide_index('bad_t')|42809|"bad_t" is not an index
+SELECT hone.hide_index('bad_t_pkey')|55000|index "bad_t_pkey" cannot be hidden
+SELECT hone.hide_index('pg_class_oid_index')|42501|permission denied: "pg_class" is a system catalog
+SELECT hone.show_index(NULL)|22004|argument "index" must not be null
+SELECT hone.show_index(0)|42704|index with OID 0 does not exist
+SELECT hone.show_index('bad_t')|42809|"bad_t" is not an index
+SELECT hone.show_index('bad_t_pkey')|\N|1
+SELECT hone.hide_for_trial(NULL, 'trial', 1, true)|22004|argument "index" must not be null
+SELECT hone.hide_for_trial('bad_t_pkey', NULL, 1, true)|22004|argument "kind" must not be null
+SELECT hone.hide_for_trial('bad_t_pkey', 'trial', NULL, true)|22004|argument "trial" must not be null
+SELECT hone.hide_for_trial('bad_t_pkey', 'trial', 1, NULL)|22004|argument "arms" must not be null
+SELECT hone.hide_for_trial('bad_t_pkey', 'manual', 1, true)|22023|argument "kind" must be "trial" or "drop"
+SELECT hone.hide_for_trial('bad_t_pkey', 'trial', 0, true)|22023|argument "trial" must be positive
+SELECT hone.hide_for_trial('bad_t_pkey', 'trial', 1, true)|55000|index "bad_t_pkey" cannot be hidden
+SELECT hone.turn_trial(NULL)|\N|1
+SELECT hone.turn_trial(-1)|\N|1
+SELECT * FROM hone.plan_arms(NULL)|\N|0
+SELECT * FROM hone.plan_arms('')|42601|expected exactly one statement, got 0
+SELECT * FROM hone.plan_arms('SELECT 1; SELECT 2')|42601|expected exactly one statement, got 2
+SELECT * FROM hone.plan_arms('VACUUM bad_t')|0A000|utility statements have no plan
+SELECT * FROM hone.plan_arms('SELECT * FROM nowhere')|42P01|relation "nowhere" does not exist
 SELECT * FROM hone.recommend_for(NULL)|22004|argument "statements" must not be null
 SELECT * FROM hone.recommend_for('{}')|22023|argument "statements" must not be empty
 SELECT * FROM hone.recommend_for(ARRAY[NULL]::text[])|22004|argument "statements" must not contain nulls
