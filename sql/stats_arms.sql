@@ -189,6 +189,9 @@ SELECT substring(query FROM 'AS (one|two|blocks|many) ') AS query, executions,
                            / total_exec_ms - 1) < 1e-5
                        AND abs((exp(mean_log_blocks + sqrt(var_log_blocks / 2))
                                 + exp(mean_log_blocks - sqrt(var_log_blocks / 2)) - 2) / total_blocks - 1) < 1e-5
+                       -- the difference of the two is a whole number of 2^-20
+                       AND abs(sqrt(2 * var_log_blocks) * 1048576 - round(sqrt(2 * var_log_blocks) * 1048576)) < 0.01
+                       AND abs(sqrt(2 * var_log_ms) * 1048576 - round(sqrt(2 * var_log_ms) * 1048576)) < 0.01
            ELSE exp(mean_log_ms) <= total_exec_ms / executions AND var_log_ms > 0
                 AND abs(mean_log_blocks - ln(1 + total_blocks::float8 / executions)) < 1e-6
        END AS exact, var_log_blocks > 0 AS blocks_vary
