@@ -292,7 +292,8 @@ wait_for_action(int64 action_id, HoneProgress *progress)
 		/* Ended, and so is its snapshot, before anything can wait for us. */
 		SPI_commit();
 		hone_apply_progress(action_id, progress);
-		if (!progress->exists || progress->finished || progress->is_limited)
+		if (!progress->exists || progress->finished || progress->is_limited ||
+			progress->is_after_trial)
 			break;
 		tell(&wait, progress);
 		if (needs_builder(&wait, progress))
@@ -323,7 +324,12 @@ report(const HoneProgress *progress, int elevel)
 {
 	if (progress->ok)
 		return;
-	if (progress->is_limited)
+	if (progress->is_after_trial)
+		ereport(NOTICE,
+				(errmsg("recommendation " INT64_FORMAT " has to wait for %s",
+						progress->recommendation_id, progress->waiting_for),
+				 errdetail("It stays queued.")));
+	else if (progress->is_limited)
 		ereport(elevel,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("the index has to wait for %s", progress->waiting_for),
@@ -474,7 +480,7 @@ wait_for_all(const int64 *ids, int count, const int64 *action_ids)
 		wait_for_action(action_ids[i], &progress);
 		progress.recommendation_id = ids[i];
 		report(&progress, WARNING);
-		if (progress.ok)
+		if (progress.ok || progress.is_after_trial)
 			succeeded++;
 	}
 	return succeeded;

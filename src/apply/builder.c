@@ -676,6 +676,8 @@ ask_limits(void *arg)
 	SPI_connect();
 	step->action->keeps_snapshot = hone_apply_keeps_snapshot(step->action);
 	why = hone_apply_why_not_now(step->action, &step->retry_s);
+	if (why == NULL && (why = hone_apply_why_trial(step->action)) != NULL)
+		step->retry_s = hone_apply_trial_turn_s;
 	if (why == NULL)
 		why = hone_apply_why_no_space(step->action);
 	if (why != NULL)

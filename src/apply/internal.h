@@ -199,6 +199,7 @@ typedef struct HoneProgress
 	bool		is_building;
 	bool		is_due;			/* queued, and a builder would look at it */
 	bool		is_limited;		/* queued, and waits for a time or a daily limit */
+	bool		is_after_trial; /* or for a trial's end */
 	bool		builder_alive;	/* of this action */
 	int			builders;		/* of this database */
 	int			attempts;
@@ -242,6 +243,8 @@ extern int	hone_apply_retry_s(int times);
  * begins with these words, the second not. */
 #define HONE_WAITS_FOR_TIME "the right time: "
 extern char *hone_apply_why_not_now(const HoneAction *action, int *retry_s);
+#define HONE_WAITS_FOR_TRIAL "the trial of index "
+extern char *hone_apply_why_trial(const HoneAction *action);	/* waits.c */
 extern char *hone_apply_why_no_space(const HoneAction *action);
 
 /* Locks of this process, none of which ever waits */
@@ -270,7 +273,8 @@ extern bool hone_apply_reindex_state(const HoneAction *action, Oid *remains);
 /*
  * in trial.c; callers are connected to SPI
  */
-extern bool hone_apply_trial;	/* setting */
+extern bool hone_apply_trial;	/* settings */
+extern int	hone_apply_trial_turn_s;
 extern void hone_apply_trial_init(void);
 
 /* In the transaction that makes an action's index: hide it, if it is to be tried. */

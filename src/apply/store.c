@@ -245,6 +245,25 @@ give_up_queued(const Recommendation *rec)
 	return run(GIVE_UP_QUEUED_SQL, &args) > 0;
 }
 
+/* What is on trial is taken back with no more ado: its action's id, or 0. */
+static int64
+stop_trial(Recommendation *rec)
+{
+	HoneAction *action = &rec->action;
+	Arguments	args = {0};
+
+	add_int8(&args, action->recommendation_id);
+	if (run("SELECT index_oid FROM hone.action_store"
+			" WHERE recommendation_id OPERATOR(pg_catalog.=) $1"
+			" AND state OPERATOR(pg_catalog.=) 'trial' FOR UPDATE", &args) == 0)
+		return 0;
+	action->index_oid = DatumGetObjectId(column(1));
+	(void) hone_apply_check_table(action->relid, action->table_name, GetUserId(), ERROR);
+	if (rec->creates && hone_apply_index_state(action) != HONE_INDEX_ABSENT)
+		(void) hone_apply_check_drop(action, ERROR);
+	return hone_apply_trial_stop(action->recommendation_id, GetUserId());
+}
+
 /* Dropped because this index was to do their work, or in the same run. */
 #define DROPPED_FOR_SQL \
 	"SELECT a.index_name, a.recommendation_id FROM hone.action_store a" \
@@ -291,8 +310,7 @@ hone_apply_queue_revert(int64 recommendation_id)
 	read_recommendation(recommendation_id, &rec);
 	if (give_up_queued(&rec))
 		return 0;
-	(void) hone_apply_check_table(action->relid, action->table_name, GetUserId(), ERROR);
-	stopped = hone_apply_trial_stop(recommendation_id, GetUserId());
+	stopped = stop_trial(&rec);
 	if (stopped != 0)
 		return stopped;
 	(void) check_status(&rec, "applied", ERROR);
@@ -306,6 +324,7 @@ hone_apply_queue_revert(int64 recommendation_id)
 	action->index_oid = DatumGetObjectId(column(2));
 	action->definition = column_text(3);
 
+	(void) hone_apply_check_table(action->relid, action->table_name, GetUserId(), ERROR);
 	if (!rec.creates)
 		(void) hone_apply_check_create(action, ERROR);
 	else if (hone_apply_index_state(action) != HONE_INDEX_ABSENT)
@@ -623,12 +642,20 @@ hone_apply_creates_missing(const HoneAction *action)
 	Arguments	args = {0};
 
 	add_int8(&args, action->recommendation_id);
+	add_int8(&args, action->id);
 	return run("SELECT 1 FROM hone.recommendation_store d JOIN hone.recommendation_store c"
 			   " ON c.run_id OPERATOR(pg_catalog.=) d.run_id"
 			   " AND c.relid OPERATOR(pg_catalog.=) d.relid"
 			   " WHERE d.id OPERATOR(pg_catalog.=) $1"
 			   " AND c.action OPERATOR(pg_catalog.=) 'create'"
-			   " AND c.status OPERATOR(pg_catalog.=) 'proposed' LIMIT 1", &args) > 0;
+			   " AND (c.status OPERATOR(pg_catalog.=) 'proposed'"
+			   " OR c.status OPERATOR(pg_catalog.=) 'reverted' AND EXISTS ("
+	/* by the verdict of a trial that the drop waited for */
+			   "SELECT FROM hone.action_store t, hone.action_store o"
+			   " WHERE t.recommendation_id OPERATOR(pg_catalog.=) c.id"
+			   " AND t.trial OPERATOR(pg_catalog.=) 'create'"
+			   " AND o.id OPERATOR(pg_catalog.=) $2"
+			   " AND t.finished_at OPERATOR(pg_catalog.>) o.queued_at)) LIMIT 1", &args) > 0;
 }
 
 /* Actions, for those who wait */
@@ -640,6 +667,8 @@ hone_apply_creates_missing(const HoneAction *action)
 	" (" WHERE_QUEUED ") OR (" WHERE_LEFTOVER ")," \
 	" a.state OPERATOR(pg_catalog.=) 'queued' AND pg_catalog.starts_with(a.waiting_for, '" \
 	HONE_WAITS_FOR_TIME "')," \
+	" a.state OPERATOR(pg_catalog.=) 'queued' AND pg_catalog.starts_with(a.waiting_for, '" \
+	HONE_WAITS_FOR_TRIAL "')," \
 	" EXISTS (SELECT" BUILDERS " AND s.pid OPERATOR(pg_catalog.=) a.pid)," \
 	" (SELECT pg_catalog.count(*)::pg_catalog.int4" BUILDERS ")," \
 	" a.attempts, a.error, a.waiting_for, a.looked_at" \
@@ -660,12 +689,13 @@ hone_apply_progress(int64 action_id, HoneProgress *progress)
 	progress->is_building = DatumGetBool(column(3));
 	progress->is_due = DatumGetBool(column(4));
 	progress->is_limited = DatumGetBool(column(5));
-	progress->builder_alive = DatumGetBool(column(6));
-	progress->builders = DatumGetInt32(column(7));
-	progress->attempts = DatumGetInt32(column(8));
-	progress->error = column_text(9);
-	progress->waiting_for = column_text(10);
-	progress->looked_at = DatumGetTimestampTz(column(11));
+	progress->is_after_trial = DatumGetBool(column(6));
+	progress->builder_alive = DatumGetBool(column(7));
+	progress->builders = DatumGetInt32(column(8));
+	progress->attempts = DatumGetInt32(column(9));
+	progress->error = column_text(10);
+	progress->waiting_for = column_text(11);
+	progress->looked_at = DatumGetTimestampTz(column(12));
 }
 
 #define BUILD_PROGRESS_SQL \

@@ -50,7 +50,7 @@
 #include "whatif/whatif.h"
 
 bool		hone_apply_trial = true;
-static int	trial_turn_s = 10;
+int			hone_apply_trial_turn_s = 10;
 static int	trial_time_s = 3 * 24 * 60 * 60;
 static int	drop_watch_s = 7 * 24 * 60 * 60;
 
@@ -74,7 +74,7 @@ hone_apply_trial_init(void)
 	DefineCustomIntVariable("pg_hone.trial_turn",
 							"Sets how long a session keeps its side in a trial, at least.",
 							"Sides change in a round of the collector.",
-							&trial_turn_s,
+							&hone_apply_trial_turn_s,
 							10, 1, 3600,
 							PGC_SUSET,
 							GUC_UNIT_S,

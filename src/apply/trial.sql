@@ -18,6 +18,7 @@ CREATE TABLE hone.trial_store (
     executions_without bigint NOT NULL DEFAULT 0,
     ended_at       timestamptz,
     outcome        text CHECK (outcome IN ('keep', 'revert', 'cancel')),
+    mended         int NOT NULL DEFAULT 0,     -- times its revert was queued again
     last_error     text                        -- of looking at it
 ) WITH (fillfactor = 70);
 CREATE INDEX ON hone.trial_store (action_id) WHERE ended_at IS NULL;
@@ -445,7 +446,8 @@ COMMENT ON FUNCTION hone.trial_arms(bigint) IS
 -- for some seconds meets one arm more than the other if there are few sessions.
 -- So the difference of the arms in each crossover is kept too, and if these vary
 -- more than the executions explain, that is the error. With less than four blocks
--- of backends nothing is looked at before there were three crossovers.
+-- of backends nothing is looked at before there were three crossovers, unless the
+-- arms differ fivefold.
 CREATE FUNCTION hone.measure_trial(action_id bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -531,9 +533,10 @@ BEGIN
                 END IF;
             END IF;
             IF in_time.ratio IS NOT NULL
-               AND (in_time.blocks >= few_blocks OR t.turns >= 2 * few_crossovers) AND
-               (least(m.n_with, m.n_without) >= q.next_look
-                OR in_time.ratio > early_ratio OR in_time.ratio < 1 / early_ratio) THEN
+               AND (in_time.blocks >= few_blocks OR t.turns >= 2 * few_crossovers
+                    OR abs(ln(in_time.ratio)) > ln(early_ratio))
+               AND (least(m.n_with, m.n_without) >= q.next_look
+                    OR abs(ln(in_time.ratio)) > ln(early_ratio)) THEN
                 in_blocks := hone.compare_arms(
                     CASE t.kind WHEN 'drop' THEN m.n_0 ELSE m.n_1 END,
                     CASE t.kind WHEN 'drop' THEN m.blocks_0 ELSE m.blocks_1 END,
@@ -1001,6 +1004,8 @@ BEGIN
         WHERE a.id = end_trial.action_id AND r.id = a.recommendation_id;
     END IF;
     PERFORM hone.forget_trial(action_id);
+    UPDATE hone.action_store a SET retry_at = NULL
+    WHERE a.relid = t.relid AND a.state = 'queued' AND starts_with(a.waiting_for, 'the trial of ');
 
     -- What was taken back by its figures is not to come again soon.
     IF back AND t.kind = 'create' AND role IS NULL AND to_regprocedure('hone.ban_index(bigint)') IS NOT NULL THEN
@@ -1047,7 +1052,7 @@ DECLARE
     mended bigint := 0;
 BEGIN
     FOR it IN
-        SELECT h.index_oid, a.id, a.action, a.state, t.outcome, a.finished_at, a.error,
+        SELECT h.index_oid, a.id, a.action, a.state, t.outcome, t.mended, a.finished_at,
                EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = h.index_oid) AS is_there
         FROM hone.hidden_index_store h
              JOIN hone.action_store a ON a.id = h.trial
@@ -1059,7 +1064,8 @@ BEGIN
         CONTINUE WHEN NOT it.is_there;
         IF it.action = 'create' AND it.outcome = 'revert' THEN
             CONTINUE WHEN it.state = 'reverted'
-                OR it.finished_at > clock_timestamp() - interval '1 minute';
+                OR it.finished_at > clock_timestamp() - interval '1 minute' * 2 ^ least(it.mended, 6);
+            UPDATE hone.trial_store t SET mended = t.mended + 1 WHERE t.action_id = it.id;
             UPDATE hone.action_store a
             SET state = 'queued', operation = 'revert', finished_at = NULL, attempts = 0,
                 postponements = 0, retry_at = NULL
@@ -1304,7 +1310,11 @@ SELECT q.action_id, q.queryid,
                  ORDER BY h.first_seen USING OPERATOR(pg_catalog.>) LIMIT 1),
                 (SELECT r.query FROM hone.recommendation_query_store r
                  WHERE r.recommendation_id OPERATOR(pg_catalog.=) a.recommendation_id
-                   AND r.queryid OPERATOR(pg_catalog.=) q.queryid LIMIT 1))
+                   AND r.queryid OPERATOR(pg_catalog.=) q.queryid LIMIT 1),
+                (SELECT s.query FROM hone.query_stats s
+                 WHERE s.queryid OPERATOR(pg_catalog.=) q.queryid
+                   AND s.userid OPERATOR(pg_catalog.=) q.userid
+                   AND s.datname OPERATOR(pg_catalog.=) pg_catalog.current_database() LIMIT 1))
             ELSE '<insufficient privilege>' END AS query,
        pg_catalog.pg_get_userbyid(q.userid) AS username,
        q.n_with AS executions_with, q.n_without AS executions_without,

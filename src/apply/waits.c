@@ -51,6 +51,38 @@ hone_apply_note_no_slot(void)
 		" WHERE " WHERE_QUEUED, &args);
 }
 
+/*
+ * What a drop relies on may yet be taken back: the index that is to do its work,
+ * or those that were to be built before it.
+ */
+#define TRIAL_SQL \
+	"SELECT c.index_name FROM hone.action_store c" \
+	" WHERE c.relid OPERATOR(pg_catalog.=) $2 AND c.trial OPERATOR(pg_catalog.=) 'create'" \
+	" AND (c.state OPERATOR(pg_catalog.=) 'trial' OR c.state IN ('queued', 'building')" \
+	" AND c.operation OPERATOR(pg_catalog.=) 'revert')" \
+	" AND (c.index_name OPERATOR(pg_catalog.=) $3 OR $4 AND EXISTS (" \
+	"SELECT FROM hone.recommendation_store r JOIN hone.recommendation_store o" \
+	" ON o.run_id OPERATOR(pg_catalog.=) r.run_id" \
+	" WHERE r.id OPERATOR(pg_catalog.=) $1" \
+	" AND o.id OPERATOR(pg_catalog.=) c.recommendation_id))" \
+	" ORDER BY c.id LIMIT 1"
+
+char *
+hone_apply_why_trial(const HoneAction *action)
+{
+	Arguments	args = {0};
+
+	if (action->makes_index || action->is_reindex || action->is_revert)
+		return NULL;
+	add_int8(&args, action->recommendation_id);
+	add_oid(&args, action->relid);
+	add_text(&args, action->needs_index);
+	add_bool(&args, action->after_creates);
+	if (run(TRIAL_SQL, &args) == 0)
+		return NULL;
+	return psprintf(HONE_WAITS_FOR_TRIAL "\"%s\"", column_text(1));
+}
+
 /* One that is held by this process conflicts with nothing of it. */
 #define LOCKS_ON_TABLE \
 	" l.locktype OPERATOR(pg_catalog.=) 'relation' AND l.granted" \
