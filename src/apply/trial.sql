@@ -1003,7 +1003,9 @@ BEGIN
         FROM hone.action_store a
         WHERE a.id = end_trial.action_id AND r.id = a.recommendation_id;
     END IF;
-    PERFORM hone.forget_trial(action_id);
+    IF (SELECT c.preloaded FROM hone.collector_cost() c) THEN
+        PERFORM hone.forget_trial(action_id);
+    END IF;
     UPDATE hone.action_store a SET retry_at = NULL
     WHERE a.relid = t.relid AND a.state = 'queued' AND starts_with(a.waiting_for, 'the trial of ');
 
