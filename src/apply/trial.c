@@ -182,7 +182,7 @@ hone_apply_sql_hide(PG_FUNCTION_ARGS)
 {
 	hone_whatif_hide(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
 					 PG_GETARG_INT64(2), PG_GETARG_BOOL(3));
-	PG_RETURN_VOID();
+	PG_RETURN_BOOL(true);
 }
 
 /* hone.trial_show(index_oid) */
@@ -190,7 +190,7 @@ Datum
 hone_apply_sql_show(PG_FUNCTION_ARGS)
 {
 	hone_whatif_show(PG_GETARG_OID(0));
-	PG_RETURN_VOID();
+	PG_RETURN_BOOL(true);
 }
 
 /* hone.trial_turn(trial) */

@@ -150,17 +150,53 @@ COMMENT ON FUNCTION hone.histogram_logs(bytea) IS
 
 -- Hidden indexes (whatif), for the functions here.
 
-CREATE FUNCTION hone.trial_hide(index_oid oid, kind text, trial bigint, arms boolean) RETURNS void
+CREATE FUNCTION hone.trial_hide(index_oid oid, kind text, trial bigint, arms boolean) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hone_apply_sql_hide';
 COMMENT ON FUNCTION hone.trial_hide(oid, text, bigint, boolean) IS
     'Hides an index on trial from one arm, or from everybody';
 
-CREATE FUNCTION hone.trial_show(index_oid oid) RETURNS void
+CREATE FUNCTION hone.trial_show(index_oid oid) RETURNS boolean
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
 AS 'MODULE_PATHNAME', 'hone_apply_sql_show';
 COMMENT ON FUNCTION hone.trial_show(oid) IS
     'Shows an index that was on trial to everybody';
+
+-- A trial may have several: of a partitioned table those of the partitions that
+-- the action built, not what was there before.
+CREATE FUNCTION hone.trial_hide_all(trial bigint, arms boolean) RETURNS bigint
+LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT count(hone.trial_hide(h.index_oid, h.kind, h.trial, trial_hide_all.arms))
+    FROM (SELECT * FROM hone.hidden_index_store h
+          WHERE h.trial = trial_hide_all.trial
+            AND EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = h.index_oid)
+          ORDER BY h.index_oid OFFSET 0) h
+$$;
+COMMENT ON FUNCTION hone.trial_hide_all(bigint, boolean) IS
+    'Hides the indexes of a trial from one arm, or from everybody; how many there are';
+
+CREATE FUNCTION hone.trial_show_all(trial bigint) RETURNS bigint
+LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT count(hone.trial_show(h.index_oid))
+    FROM (SELECT * FROM hone.hidden_index_store h
+          WHERE h.trial = trial_show_all.trial ORDER BY h.index_oid OFFSET 0) h
+$$;
+COMMENT ON FUNCTION hone.trial_show_all(bigint) IS
+    'Shows the indexes of a trial to everybody; how many there were';
+
+-- Is the table this one, or one of its partitions?
+CREATE FUNCTION hone.trial_tables(relid oid) RETURNS SETOF oid
+LANGUAGE sql STABLE STRICT PARALLEL SAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT trial_tables.relid
+    UNION SELECT p.relid::oid FROM pg_partition_tree(trial_tables.relid) p
+$$;
+COMMENT ON FUNCTION hone.trial_tables(oid) IS 'A table and its partitions';
 
 CREATE FUNCTION hone.trial_turn(trial bigint) RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
@@ -214,7 +250,7 @@ BEGIN
             RETURN 'it was recommended for statements given by hand, which nobody is known to run';
         END IF;
     ELSIF NOT EXISTS (SELECT FROM hone.query_tables_memory() t
-                      WHERE t.relid = a.relid AND t.dbid = (SELECT d.oid FROM pg_database d
+                      WHERE t.relid IN (SELECT hone.trial_tables(a.relid)) AND t.dbid = (SELECT d.oid FROM pg_database d
                                                             WHERE d.datname = current_database())) THEN
         RETURN 'no statement on the table was seen';
     END IF;
@@ -233,7 +269,9 @@ AS $$
 DECLARE
     why_not text := hone.why_no_trial(action_id);
 BEGIN
-    IF why_not IS NULL THEN
+    IF EXISTS (SELECT FROM pg_class c WHERE c.oid = index_oid AND c.relkind = 'I') THEN
+        NULL;                           -- its partitions' are what plans use
+    ELSIF why_not IS NULL THEN
         PERFORM hone.trial_hide(index_oid, 'trial', action_id, false);
     END IF;
     UPDATE hone.action_store a      -- but not of a drop that is taken back
@@ -264,7 +302,7 @@ BEGIN
     WITH touching AS (
         SELECT t.queryid, t.userid, bool_or(t.target_executions > 0) AS writes
         FROM hone.query_tables_memory() t
-        WHERE t.relid = a.relid AND t.dbid = database
+        WHERE t.relid IN (SELECT hone.trial_tables(a.relid)) AND t.dbid = database
         GROUP BY t.queryid, t.userid
     ), memory AS (
         SELECT m.*, CASE WHEN t.writes THEN 'write' WHEN t.queryid IS NOT NULL THEN 'read'
@@ -329,6 +367,9 @@ BEGIN
         END IF;
     ELSIF a.trial IS DISTINCT FROM 'create' THEN
         RETURN false;
+    ELSIF hone.trial_hide_all(a.id, true) = 0 THEN
+        PERFORM hone.give_up_trial(a.id, 'all partitions had such an index');
+        RETURN false;
     END IF;
 
     -- Of the queries that it serves, weighted, or as the advisor says for all.
@@ -353,8 +394,9 @@ BEGIN
     EXCEPTION WHEN OTHERS THEN
         UPDATE hone.trial_store t SET last_error = SQLSTATE || ': ' || SQLERRM WHERE t.action_id = a.id;
     END;
-    PERFORM hone.trial_hide(a.index_oid, CASE begin_trial.kind WHEN 'drop' THEN 'drop' ELSE 'trial' END,
-                            a.id, true);
+    IF begin_trial.kind = 'drop' THEN
+        PERFORM hone.trial_hide(a.index_oid, 'drop', a.id, true);
+    END IF;
     UPDATE hone.action_store s
     SET state = 'trial', trial = begin_trial.kind, pid = NULL, error = NULL
     WHERE s.id = a.id;
@@ -366,21 +408,14 @@ COMMENT ON FUNCTION hone.begin_trial(bigint, text) IS
 
 -- The trial cannot begin: then the index is as if none had been asked for.
 CREATE FUNCTION hone.give_up_trial(action_id bigint, reason text) RETURNS void
-LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 AS $$
-DECLARE
-    index_oid oid;
-BEGIN
     UPDATE hone.action_store a
     SET trial = NULL, verdict = jsonb_build_object('decision', 'kept', 'rule', 'not tried',
                                                    'reason', 'not tried: ' || give_up_trial.reason)
-    WHERE a.id = action_id
-    RETURNING a.index_oid INTO index_oid;
-    IF index_oid IS NOT NULL THEN
-        PERFORM hone.trial_show(index_oid);
-    END IF;
-END
+    WHERE a.id = action_id;
+    SELECT NULL::void FROM hone.trial_show_all(action_id);
 $$;
 COMMENT ON FUNCTION hone.give_up_trial(bigint, text) IS
     'Shows the index of a trial that cannot begin, and notes why';
@@ -762,7 +797,7 @@ BEGIN
         loss_ms := 0;
         RETURN;
     END IF;
-    drift := coalesce(other.ratio, 1);
+    drift := greatest(other.ratio, 1);  -- what became faster elsewhere proves nothing here
     change := ln(own.ratio) - ln(drift);
     reach := quantile * sqrt(own.error ^ 2 + coalesce(other.error, 0) ^ 2 + more_error ^ 2);
     ratio := exp(change);
@@ -838,6 +873,7 @@ AS $$
 DECLARE
     alpha CONSTANT float8 := 0.01;
     enough CONSTANT bigint := 240;
+    known CONSTANT bigint := 30;
     much CONSTANT float8 := 1.5;
 BEGIN
     INSERT INTO hone.trial_query_store AS s
@@ -847,7 +883,7 @@ BEGIN
         SELECT * FROM hone.trial_before_after(find_after_hiding.action_id) x
         WHERE x.mean_before IS NOT NULL
     ), drift AS (
-        SELECT coalesce(c.ratio, 1) AS ratio
+        SELECT greatest(c.ratio, 1) AS ratio
         FROM (SELECT hone.compare_arms(array_agg(n_after), array_agg(mean_after), array_agg(var_after),
                                        array_agg(n_before), array_agg(mean_before), array_agg(var_before)) AS r
               FROM b WHERE role = 'other') d,
@@ -862,6 +898,10 @@ BEGIN
                            ARRAY[b.n_before], ARRAY[b.mean_before], ARRAY[b.var_before],
                            alpha / (SELECT count(*) FROM b)) c
     WHERE b.role <> 'other' AND b.n_after >= enough
+      -- those that saw the index often and did not use it do not miss it
+      AND NOT EXISTS (SELECT FROM hone.trial_query_store k
+                      WHERE k.action_id = find_after_hiding.action_id AND k.queryid = b.queryid
+                        AND k.userid = b.userid AND k.used = 0 AND k.n_with >= known)
       AND c.ratio / d.ratio > much AND c.low / d.ratio > 1.1
       AND b.ms_after / b.n_after > much * d.ratio * b.ms_before / b.n_before
     ON CONFLICT ON CONSTRAINT trial_query_store_pkey DO UPDATE
@@ -966,13 +1006,13 @@ BEGIN
     DELETE FROM hone.trial_baseline_store b WHERE b.action_id = end_trial.action_id;
 
     IF decision = 'cancel' THEN
-        PERFORM hone.trial_show(t.index_oid);
+        PERFORM hone.trial_show_all(action_id);
         UPDATE hone.action_store a
         SET state = 'cancelled', finished_at = clock_timestamp(), verdict = told,
             error = '55000: ' || reason
         WHERE a.id = end_trial.action_id;
     ELSIF t.kind = 'drop' AND back THEN
-        PERFORM hone.trial_show(t.index_oid);
+        PERFORM hone.trial_show_all(action_id);
         UPDATE hone.action_store a
         SET state = 'reverted', finished_at = clock_timestamp(), verdict = told
         WHERE a.id = end_trial.action_id;
@@ -981,9 +1021,7 @@ BEGIN
         WHERE a.id = end_trial.action_id AND r.id = a.recommendation_id;
     ELSIF back THEN
         -- The builder drops it; from now on nobody sees it.
-        IF EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = t.index_oid) THEN
-            PERFORM hone.trial_hide(t.index_oid, 'trial', action_id, false);
-        END IF;
+        PERFORM hone.trial_hide_all(action_id, false);
         UPDATE hone.action_store a
         SET state = 'queued', operation = 'revert', verdict = told,
             requested_by = coalesce(role, a.requested_by),
@@ -995,7 +1033,7 @@ BEGIN
             queued_at = clock_timestamp(), attempts = 0, postponements = 0, retry_at = NULL, error = NULL
         WHERE a.id = end_trial.action_id;
     ELSE
-        PERFORM hone.trial_show(t.index_oid);
+        PERFORM hone.trial_show_all(action_id);
         UPDATE hone.action_store a
         SET state = 'kept', finished_at = clock_timestamp(), verdict = told
         WHERE a.id = end_trial.action_id;
@@ -1112,7 +1150,7 @@ BEGIN
     ELSIF NOT it.indisvalid THEN
         RETURN 'the index became invalid while it was on trial';
     ELSIF NOT EXISTS (SELECT FROM hone.hidden_index_store h
-                      WHERE h.index_oid = a.index_oid AND h.trial = a.id) THEN
+                      WHERE h.trial = a.id) THEN
         RETURN 'the index is not hidden any more';
     END IF;
     RETURN NULL;
@@ -1206,7 +1244,7 @@ BEGIN
     IF v.decision = 'go on' THEN
         RETURN false;
     ELSIF v.decision = 'hide' THEN
-        PERFORM hone.trial_hide(t.index_oid, 'drop', action_id, false);
+        PERFORM hone.trial_hide_all(action_id, false);
         PERFORM hone.watch_drop(action_id);
         RETURN false;
     END IF;
