@@ -226,6 +226,29 @@ SELECT hone.hide_index('t_a');
 SELECT hone.show_index('t_a');
 SELECT hone.show_index('t_c');
 
+-- Parallel workers plan what functions run in them, on their leader's side.
+CREATE FUNCTION in_worker() RETURNS text LANGUAGE plpgsql PARALLEL SAFE COST 100000 AS
+$$ BEGIN RETURN (pg_stat_get_activity(pg_backend_pid())).backend_type || ' ' ||
+                whatif_hidden.reads('SELECT * FROM whatif_hidden.t WHERE a = 7'); END $$;
+ALTER FUNCTION reads(text) PARALLEL SAFE;
+CREATE TABLE few AS SELECT generate_series(1, 100) AS x;
+ALTER TABLE few SET (parallel_workers = 2);
+ANALYZE few;
+SET enable_seqscan = on;
+SET parallel_setup_cost = 0;
+SET parallel_tuple_cost = 0;
+SET min_parallel_table_scan_size = 0;
+SET parallel_leader_participation = off;
+SELECT change_side(42, 'SELECT * FROM t WHERE a = 7', false);
+SELECT DISTINCT in_worker() FROM few;
+SELECT hone.turn_trial(42);
+SELECT DISTINCT in_worker() FROM few;
+SET enable_seqscan = off;
+RESET parallel_setup_cost;
+RESET parallel_tuple_cost;
+RESET min_parallel_table_scan_size;
+RESET parallel_leader_participation;
+
 -- What-if questions see what is on trial, not what is hidden by hand or to be dropped.
 SELECT change_side(42, 'SELECT * FROM t WHERE a = 7', false);
 CREATE FUNCTION asked(statement text) RETURNS text LANGUAGE sql AS
@@ -253,6 +276,20 @@ $$ BEGIN
    RETURN (SELECT 1 / (x - x)); END $$;
 SELECT * FROM hone.plan_arms('SELECT * FROM t WHERE a = whatif_hidden.fails(7)');
 SELECT * FROM hone.plan_arms('SELECT * FROM t WHERE a = 7') WHERE trial = 42;
+
+-- Copies of the list are not left behind, in whatever way a planner call ends.
+DO $$
+BEGIN
+    FOR i IN 1 .. 50 LOOP
+        PERFORM hone.turn_trial(42);
+        PERFORM whatif_hidden.reads('SELECT * FROM whatif_hidden.t WHERE a = 7');
+        BEGIN
+            PERFORM whatif_hidden.reads('SELECT * FROM whatif_hidden.t WHERE a = whatif_hidden.fails(7)');
+        EXCEPTION WHEN division_by_zero THEN NULL;
+        END;
+    END LOOP;
+END $$;
+SELECT count(*) <= 1 AS not_many FROM pg_backend_memory_contexts WHERE name = 'pg_hone hidden indexes';
 
 -- Refused, and nothing changed.
 CREATE TABLE needed (id int PRIMARY KEY, u int NOT NULL, x int, EXCLUDE USING btree (x WITH =));

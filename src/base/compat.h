@@ -30,6 +30,7 @@
 #include "pgstat.h"
 #include "portability/instr_time.h"
 #include "storage/proc.h"
+#include "storage/smgr.h"
 #include "utils/acl.h"
 #include "utils/pg_locale.h"
 #include "utils/selfuncs.h"
@@ -56,6 +57,27 @@ hone_backend_index(void)
 #else
 	return MyProc ? MyProc->pgprocno : -1;
 #endif
+}
+
+/*
+ * Has a file of this database no blocks? 16 renamed its address, 17 the number of
+ * no backend. The caller's lock keeps the file there.
+ */
+static inline bool
+hone_file_is_empty(Oid tablespace, Oid number)
+{
+#if PG_VERSION_NUM >= 170000
+	RelFileLocator file = {tablespace, MyDatabaseId, number};
+	SMgrRelation smgr = smgropen(file, INVALID_PROC_NUMBER);
+#elif PG_VERSION_NUM >= 160000
+	RelFileLocator file = {tablespace, MyDatabaseId, number};
+	SMgrRelation smgr = smgropen(file, InvalidBackendId);
+#else
+	RelFileNode file = {tablespace, MyDatabaseId, number};
+	SMgrRelation smgr = smgropen(file, InvalidBackendId);
+#endif
+
+	return smgrnblocks(smgr, MAIN_FORKNUM) == 0;
 }
 
 /* How many command tags there are; core does not say any more from 16 on. */

@@ -158,7 +158,7 @@ static uint64 changes_read = 0;
 /* A plan was made by a copy known to be stale, and may be kept. */
 static bool planned_stale = false;
 
-static Oid	store_oid = InvalidOid; /* found, and ours */
+static Oid	store_oid = InvalidOid; /* found by its name */
 static bool awaiting_store = false; /* there is the schema, but no store */
 
 static PlannerCall *current_call = NULL;
@@ -238,23 +238,30 @@ is_ours(Oid relid, bool *known)
 	return ours;
 }
 
-/* Set store_oid; false if that cannot be done without waiting. */
+/*
+ * A list that was never used has not a single block, which is told in no time: a
+ * new session need not open it, nor ask whose it is.
+ */
 static bool
-find_store(void)
+has_no_blocks(Oid relid)
 {
-	Oid			schema = get_namespace_oid(HONE_HIDDEN_SCHEMA, true);
-	Oid			relid = OidIsValid(schema) ?
-		get_relname_relid(HONE_HIDDEN_STORE, schema) : InvalidOid;
-	bool		known = true;
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	bool		empty = true;
 
-	if (!OidIsValid(relid) ||
-		(relid != store_oid && !is_ours(relid, &known)))
-		relid = InvalidOid;
-	if (!known)
-		return false;
-	store_oid = relid;
-	awaiting_store = OidIsValid(schema) && !OidIsValid(store_oid);
-	return true;
+	if (!HeapTupleIsValid(tuple))
+		return true;			/* it was dropped just now */
+	else
+	{
+		Form_pg_class form = (Form_pg_class) GETSTRUCT(tuple);
+		Oid			tablespace = OidIsValid(form->reltablespace) ?
+			form->reltablespace : MyDatabaseTableSpace;
+
+		empty = form->relkind == RELKIND_RELATION && OidIsValid(form->relfilenode) &&
+			form->relpersistence == RELPERSISTENCE_PERMANENT &&
+			hone_file_is_empty(tablespace, form->relfilenode);
+	}
+	ReleaseSysCache(tuple);
+	return empty;
 }
 
 enum
@@ -406,43 +413,59 @@ set_newest(HiddenState *state)
 	leave_state(old);
 }
 
-/* Read the store, which is locked. */
-static void
-read_locked(void)
+/* Read the store, which is locked; false if it cannot be told whose it is. */
+static bool
+read_locked(Oid relid)
 {
-	Relation	rel = try_relation_open(store_oid, NoLock);
+	static Oid	ours = InvalidOid;
+	Relation	rel;
 	List	   *rows = NIL;
+	bool		known = true;
 
-	if (rel != NULL)			/* else it was dropped just now */
+	if (!has_no_blocks(relid))
 	{
-		if (has_our_columns(rel))
-			rows = read_store(rel);
-		relation_close(rel, NoLock);
+		if (relid != ours && is_ours(relid, &known))
+			ours = relid;
+		if (!known)
+			return false;
+		rel = relid == ours ? try_relation_open(relid, NoLock) : NULL;
+		if (rel != NULL)
+		{
+			if (has_our_columns(rel))
+				rows = read_store(rel);
+			relation_close(rel, NoLock);
+		}
 	}
 	set_newest(make_state(rows));
+	return true;
 }
 
 /* False if it cannot be done without waiting. */
 static bool
 read_anew(void)
 {
+	Oid			schema;
+	Oid			relid;
+	bool		done = true;
+
 	/* Decoding sees catalogs of the past, and they have no such tables. */
 	if (!OidIsValid(MyDatabaseId) || HistoricSnapshotActive())
 		return false;
-	if (!find_store())
-		return false;
-	if (!OidIsValid(store_oid))
+	schema = get_namespace_oid(HONE_HIDDEN_SCHEMA, true);
+	relid = OidIsValid(schema) ?
+		get_relname_relid(HONE_HIDDEN_STORE, schema) : InvalidOid;
+	store_oid = relid;
+	awaiting_store = OidIsValid(schema) && !OidIsValid(relid);
+	if (!OidIsValid(relid))
 		set_newest(NULL);
-	else
+	else if (ConditionalLockRelationOid(relid, AccessShareLock))
 	{
-		Oid			locked = store_oid;
-
-		if (!ConditionalLockRelationOid(locked, AccessShareLock))
-			return false;
-		read_locked();
-		UnlockRelationOid(locked, AccessShareLock);
+		done = read_locked(relid);
+		UnlockRelationOid(relid, AccessShareLock);
 	}
-	return true;
+	else
+		done = false;
+	return done;
 }
 
 /*
