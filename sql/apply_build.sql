@@ -3,6 +3,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pg_hone;
 RESET client_min_messages;
 
+SET pg_hone.trial = off;     -- trials have tests of their own
 CREATE SCHEMA apply_build;
 SET search_path = apply_build, public;
 CREATE TABLE t (a int, b text, c int);

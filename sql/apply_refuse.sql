@@ -9,6 +9,7 @@ CREATE ROLE hone_apply_other NOLOGIN;
 CREATE ROLE hone_apply_reader NOLOGIN IN ROLE pg_read_all_stats;
 GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA hone
     TO hone_apply_owner, hone_apply_member, hone_apply_other, hone_apply_reader;
+SET pg_hone.trial = off;     -- trials have tests of their own
 CREATE SCHEMA apply_refuse;
 SET search_path = apply_refuse, public;
 GRANT ALL ON SCHEMA apply_refuse TO hone_apply_owner, hone_apply_member, hone_apply_other;

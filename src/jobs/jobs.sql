@@ -39,9 +39,10 @@ AS $$
         (3, 'collect_slow_queries', 0),
         (4, 'collect_samples', 0),
         (5, 'reconcile_actions', 0),
-        (6, 'expire_captured', 3600),
-        (7, 'expire_query_history', 600),
-        (8, 'collect_index_use', 600)
+        (6, 'look_at_trials', 0),
+        (7, 'expire_captured', 3600),
+        (8, 'expire_query_history', 600),
+        (9, 'collect_index_use', 600)
     ) AS s (place, step, every_s)
     WHERE to_regprocedure(format('hone.%I()', s.step)) IS NOT NULL
     ORDER BY s.place
