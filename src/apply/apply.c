@@ -22,10 +22,12 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
@@ -51,6 +53,7 @@ PG_FUNCTION_INFO_V1(hone_apply_one);
 PG_FUNCTION_INFO_V1(hone_apply_all);
 PG_FUNCTION_INFO_V1(hone_apply_revert);
 PG_FUNCTION_INFO_V1(hone_apply_reconcile);
+PG_FUNCTION_INFO_V1(hone_apply_action_progress);
 
 void
 hone_apply_init(void)
@@ -100,6 +103,14 @@ required_bool(FunctionCallInfo fcinfo, int number, const char *name)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
 	return PG_GETARG_BOOL(number);
+}
+
+static HoneTrialWish
+trial_wish(FunctionCallInfo fcinfo, int number)
+{
+	if (PG_ARGISNULL(number))
+		return HONE_TRIAL_BY_SETTING;
+	return PG_GETARG_BOOL(number) ? HONE_TRIAL_YES : HONE_TRIAL_NO;
 }
 
 static void
@@ -289,15 +300,16 @@ end_one(int64 action_id, int64 recommendation_id, bool is_revert, bool wait)
 	report(&progress, ERROR);
 }
 
-/* CALL hone.apply(id, wait) */
+/* CALL hone.apply(id, wait, trial) */
 Datum
 hone_apply_one(PG_FUNCTION_ARGS)
 {
 	int64		id = required_int8(fcinfo, 0, "id");
 	bool		wait = required_bool(fcinfo, 1, "wait");
+	HoneTrialWish trial = trial_wish(fcinfo, 2);
 
 	begin(fcinfo, wait);
-	end_one(hone_apply_queue(id, false, ERROR), id, false, wait);
+	end_one(hone_apply_queue(id, false, trial, ERROR), id, false, wait);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -317,14 +329,14 @@ hone_apply_revert(PG_FUNCTION_ARGS)
 
 /* Queue all that can be; returns how many, leaves only those in ids. */
 static int
-queue_all(int64 *ids, int count, int64 *action_ids)
+queue_all(int64 *ids, int count, HoneTrialWish trial, int64 *action_ids)
 {
 	int			queued = 0;
 
 	for (int i = 0; i < count; i++)
 	{
 		int64		id = ids[i];
-		int64		action_id = hone_apply_queue(id, true, WARNING);
+		int64		action_id = hone_apply_queue(id, true, trial, WARNING);
 
 		if (action_id == 0)
 			continue;
@@ -352,12 +364,13 @@ wait_for_all(const int64 *ids, int count, const int64 *action_ids)
 	return succeeded;
 }
 
-/* CALL hone.apply_all(max_actions, wait) */
+/* CALL hone.apply_all(max_actions, wait, trial) */
 Datum
 hone_apply_all(PG_FUNCTION_ARGS)
 {
 	int64		limit = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
 	bool		wait = required_bool(fcinfo, 1, "wait");
+	HoneTrialWish trial = trial_wish(fcinfo, 2);
 	int64	   *ids;
 	int64	   *action_ids;
 	int			count;
@@ -375,7 +388,7 @@ hone_apply_all(PG_FUNCTION_ARGS)
 				(errmsg("nothing to apply: your latest run of the advisor left no proposals")));
 
 	action_ids = palloc(sizeof(int64) * (count + 1));
-	succeeded = queue_all(ids, count, action_ids);
+	succeeded = queue_all(ids, count, trial, action_ids);
 	if (!wait)
 		start_builder_at_commit();
 	else if (succeeded > 0)
@@ -414,4 +427,21 @@ hone_apply_reconcile(PG_FUNCTION_ARGS pg_attribute_unused())
 	if (needed)
 		start_builder_at_commit();
 	PG_RETURN_VOID();
+}
+
+/* hone.action_progress(action_id) */
+Datum
+hone_apply_action_progress(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[HONE_PROGRESS_COLUMNS] = {0};
+	bool		nulls[HONE_PROGRESS_COLUMNS];
+	MemoryContext context = CurrentMemoryContext;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	SPI_connect();
+	hone_apply_build_progress(PG_GETARG_INT64(0), context, values, nulls);
+	SPI_finish();
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

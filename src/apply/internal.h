@@ -30,6 +30,14 @@
 
 #define HONE_BUILDER_TYPE "pg_hone builder"
 
+/* Whether the one who asked wants a trial. */
+typedef enum HoneTrialWish
+{
+	HONE_TRIAL_BY_SETTING,
+	HONE_TRIAL_YES,
+	HONE_TRIAL_NO
+} HoneTrialWish;
+
 typedef struct HoneAction
 {
 	int64		id;
@@ -45,6 +53,8 @@ typedef struct HoneAction
 	char	   *definition;		/* CREATE INDEX ..., if makes_index */
 	char	   *needs_index;	/* bare; to be dropped only while that one is
 								 * there to do the work; or NULL */
+	HoneTrialWish trial;
+	bool		automatic;		/* nobody asked for it */
 } HoneAction;
 
 /* What the catalogs say about an action's index. */
@@ -97,7 +107,7 @@ extern char *hone_apply_analyze_statement(const HoneAction *action);
  * any drop when the index is missing that does the work of the dropped one.
  */
 extern int64 hone_apply_queue(int64 recommendation_id, bool after_creates,
-							  int elevel);
+							  HoneTrialWish trial, int elevel);
 
 /* Queue reverting one; its action's id. */
 extern int64 hone_apply_queue_revert(int64 recommendation_id);
@@ -145,6 +155,12 @@ typedef struct HoneProgress
 } HoneProgress;
 
 extern void hone_apply_progress(int64 action_id, HoneProgress *progress);
+
+/* How far a build is, for those who may see it: the columns of
+ * hone.action_progress(), made in a memory context. */
+#define HONE_PROGRESS_COLUMNS 6
+extern void hone_apply_build_progress(int64 action_id, MemoryContext context,
+									  Datum *values, bool *nulls);
 
 /* No worker could be had: the action is not going to happen. */
 extern void hone_apply_give_up(int64 action_id, const char *error);

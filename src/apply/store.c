@@ -22,7 +22,7 @@
 #include "base/compat.h"
 #include "base/owner.h"
 
-#define MAX_ARGS 12
+#define MAX_ARGS 16
 
 typedef struct Arguments
 {
@@ -91,6 +91,15 @@ column_text(int column)
 	return value ? pstrdup(value) : NULL;
 }
 
+static bool
+column_is_null(int number)
+{
+	bool		isnull;
+
+	(void) SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, number, &isnull);
+	return isnull;
+}
+
 static Datum
 column(int number)
 {
@@ -109,13 +118,14 @@ typedef struct Recommendation
 	Oid			requested_by;
 	bool		creates;
 	char	   *undo_definition;
+	int64		size_bytes;
 	HoneAction	action;			/* as it would be queued */
 } Recommendation;
 
 #define RECOMMENDATION_SQL \
 	"SELECT status, requested_by, action OPERATOR(pg_catalog.=) 'create'," \
-	" relid, table_name, index_name, definition, undo_definition, needs_index" \
-	" FROM hone.recommendation_store WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE"
+	" relid, table_name, index_name, definition, undo_definition, needs_index," \
+	" size_bytes FROM hone.recommendation_store WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE"
 
 static void
 read_recommendation(int64 id, Recommendation *rec)
@@ -141,6 +151,7 @@ read_recommendation(int64 id, Recommendation *rec)
 	rec->action.index_name = column_text(6);
 	rec->action.definition = column_text(7);
 	rec->action.needs_index = column_text(9);
+	rec->size_bytes = rec->creates ? DatumGetInt64(column(10)) : 0;
 }
 
 static bool
@@ -193,9 +204,9 @@ current_definition(Oid index_oid)
 #define QUEUE_SQL \
 	"INSERT INTO hone.action_store (recommendation_id, requested_by, operation," \
 	" action, state, relid, table_name, index_name, index_oid, definition," \
-	" undo_definition, after_creates, needs_index)" \
+	" undo_definition, after_creates, needs_index, wants_trial, automatic, size_bytes)" \
 	" VALUES ($1, $2, 'apply', CASE WHEN $3 THEN 'create' ELSE 'drop' END," \
-	" 'queued', $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id"
+	" 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id"
 
 static int64
 insert_action(const Recommendation *rec, Oid index_oid, const char *undo,
@@ -215,18 +226,24 @@ insert_action(const Recommendation *rec, Oid index_oid, const char *undo,
 	add_text(&args, undo);
 	add_bool(&args, after_creates);
 	add_text(&args, action->needs_index);
+	add(&args, BOOLOID, BoolGetDatum(action->trial == HONE_TRIAL_YES),
+		action->trial == HONE_TRIAL_BY_SETTING);
+	add_bool(&args, action->automatic);
+	add_int8(&args, rec->size_bytes);
 	run(QUEUE_SQL, &args);
 	return DatumGetInt64(column(1));
 }
 
 int64
-hone_apply_queue(int64 recommendation_id, bool after_creates, int elevel)
+hone_apply_queue(int64 recommendation_id, bool after_creates, HoneTrialWish trial,
+				 int elevel)
 {
 	Recommendation rec;
 	Oid			index_oid = InvalidOid;
 	const char *undo;
 
 	read_recommendation(recommendation_id, &rec);
+	rec.action.trial = trial;
 	if (!check_status(&rec, "proposed", elevel) ||
 		!hone_apply_check_table(rec.action.relid, rec.action.table_name,
 								GetUserId(), elevel))
@@ -352,7 +369,8 @@ hone_apply_proposals(int64 limit, int *count)
 	" a.action OPERATOR(pg_catalog.=) 'create'," \
 	" a.relid, a.table_name, a.index_name, a.index_oid," \
 	" CASE WHEN a.operation OPERATOR(pg_catalog.=) 'revert'" \
-	" THEN a.undo_definition ELSE a.definition END, a.after_creates, a.needs_index" \
+	" THEN a.undo_definition ELSE a.definition END, a.after_creates, a.needs_index," \
+	" a.wants_trial, a.automatic" \
 	" FROM hone.action_store a WHERE " condition " ORDER BY a.id LIMIT 1"
 
 static const char *const take_sql[] = {
@@ -385,6 +403,9 @@ hone_apply_take(HoneTake kind, MemoryContext context)
 	action->definition = column_text(10);
 	action->after_creates = DatumGetBool(column(11));
 	action->needs_index = column_text(12);
+	if (!column_is_null(13))
+		action->trial = DatumGetBool(column(13)) ? HONE_TRIAL_YES : HONE_TRIAL_NO;
+	action->automatic = DatumGetBool(column(14));
 	MemoryContextSwitchTo(old);
 	return action;
 }
@@ -513,6 +534,42 @@ hone_apply_progress(int64 action_id, HoneProgress *progress)
 	progress->is_building = DatumGetBool(column(3));
 	progress->builder_alive = DatumGetBool(column(4));
 	progress->error = column_text(5);
+}
+
+#define BUILD_PROGRESS_SQL \
+	"SELECT a.requested_by, CASE WHEN a.operation OPERATOR(pg_catalog.=) 'apply'" \
+	" AND a.action OPERATOR(pg_catalog.=) 'drop' OR a.operation OPERATOR(pg_catalog.=) 'revert'" \
+	" AND a.action OPERATOR(pg_catalog.=) 'create' THEN 'dropping index'" \
+	" ELSE coalesce(p.phase, 'preparing') END," \
+	" p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total," \
+	" nullif(p.current_locker_pid, 0)" \
+	" FROM hone.action_store a" \
+	" LEFT JOIN pg_catalog.pg_stat_progress_create_index p" \
+	" ON p.pid OPERATOR(pg_catalog.=) a.pid AND p.datname OPERATOR(pg_catalog.=)" \
+	" pg_catalog.current_database()" \
+	" WHERE a.id OPERATOR(pg_catalog.=) $1" \
+	" AND a.state OPERATOR(pg_catalog.=) 'building'"
+
+/* The server shows a worker's progress to few; the one who asked for it is one. */
+void
+hone_apply_build_progress(int64 action_id, MemoryContext context, Datum *values, bool *nulls)
+{
+	Arguments	args = {0};
+	MemoryContext old;
+
+	memset(nulls, true, HONE_PROGRESS_COLUMNS * sizeof(bool));
+	add_int8(&args, action_id);
+	if (run(BUILD_PROGRESS_SQL, &args) == 0 ||
+		!hone_may_see_role(DatumGetObjectId(column(1))))
+		return;
+	old = MemoryContextSwitchTo(context);
+	for (int i = 0; i < HONE_PROGRESS_COLUMNS; i++)
+	{
+		nulls[i] = column_is_null(i + 2);
+		if (!nulls[i])
+			values[i] = i == 0 ? CStringGetTextDatum(column_text(2)) : column(i + 2);
+	}
+	MemoryContextSwitchTo(old);
 }
 
 void
