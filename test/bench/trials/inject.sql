@@ -1,6 +1,7 @@
 -- What test/bench/trial needs in the database: a way to have an index tried
 -- that the advisor did not ask for (a run and a recommendation of our own), and
 -- the list of what is tried.
+CREATE EXTENSION pg_hone;
 CREATE SCHEMA bench;
 
 CREATE FUNCTION bench.inject(relation regclass, name text, definition text) RETURNS bigint
