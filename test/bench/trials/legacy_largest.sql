@@ -1,0 +1,1 @@
+SELECT max(amount) FROM @T@ WHERE kind = 'legacy';

@@ -1,0 +1,1 @@
+SELECT id FROM @T@ ORDER BY created_at DESC LIMIT 5;
