@@ -226,7 +226,7 @@ hone_apply_index_is_busy(Oid index_oid)
 	" WHERE id OPERATOR(pg_catalog.=) $1"
 
 #define GIVE_UP_QUEUED_SQL \
-	"UPDATE hone.action_store SET state = 'cancelled', waiting_for = NULL," \
+	"UPDATE hone.action_store SET state = 'cancelled', waiting_for = NULL, retry_at = NULL," \
 	" error = '57014: taken back before it began', finished_at = pg_catalog.clock_timestamp()" \
 	" WHERE recommendation_id OPERATOR(pg_catalog.=) $1" \
 	" AND state OPERATOR(pg_catalog.=) 'queued' AND operation OPERATOR(pg_catalog.=) 'apply'"
