@@ -41,8 +41,9 @@ GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;
 
 -- advise
 GRANT SELECT ON hone.recommendations, hone.recommendation_queries,
-    hone.rejected_candidates, hone.advisor_runs, hone.advisor_hints TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline(jsonb) TO PUBLIC;
+    hone.rejected_candidates, hone.advisor_runs, hone.advisor_hints, hone.bans TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline(jsonb),
+    hone.index_identity(text) TO PUBLIC;
 
 -- apply
 GRANT SELECT ON hone.actions TO PUBLIC;

@@ -165,6 +165,16 @@ SELECT hone.plan_outline(NULL)|\N|1
 SELECT hone.plan_outline('1')|\N|1
 SELECT hone.plan_outline('[{"Plan": {"Plans": 5}}]')|\N|1
 SELECT hone.plan_outline('[{"Plan": {"Node Type": "x", "Total Cost": "x"}}]')|22P02|invalid input syntax for type numeric: "x"
+SELECT hone.lift_ban(NULL)|22004|argument "id" must not be null
+SELECT hone.lift_ban(-1)|42704|ban -1 does not exist
+SELECT hone.lift_ban(999999)|42704|ban 999999 does not exist
+SELECT hone.ban_index(NULL)|\N|1
+SELECT hone.ban_index(-1)|42704|action -1 does not exist
+SELECT hone.index_identity(NULL)|\N|1
+SELECT hone.index_identity('')|22023|argument "definition" is not CREATE INDEX
+SELECT hone.index_identity('CREATE INDEX ON')|22023|argument "definition" is not CREATE INDEX
+SELECT hone.index_identity('CREATE INDEX ON t (((')|22023|argument "definition" is not CREATE INDEX
+SELECT hone.index_identity('CREATE INDEX ON t (a")')|22023|argument "definition" is not CREATE INDEX
 SELECT hone.explain_recommendation(NULL)|\N|1
 SELECT hone.explain_recommendation(-1)|42704|recommendation -1 does not exist
 SELECT hone.explain_recommendation(999999)|42704|recommendation 999999 does not exist
