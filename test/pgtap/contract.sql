@@ -48,6 +48,7 @@ INSERT INTO wanted_function VALUES
 ('apply_all', 'p', NULL, '{}'),
 ('revert', 'p', 'id bigint', '{}'),
 ('dismiss', 'f', 'id bigint, reason text', '{}'),
+('export_migration', 'f', 'ids bigint[]', '{}'),
 ('lift_ban', 'f', 'id bigint', '{}'),
 ('create_feed', 'f', 'feed name, "window" interval, per_source integer, mode text', '{}'),
 ('add_feed_source', 'f', 'feed name, relation regclass, type text, time_column name, title text, description text, severity text, filter text, time_zone text', '{}'),
