@@ -85,12 +85,14 @@ skip_quoted(const char *p)
 	return p;
 }
 
-/* Behind the next word, quoted thing, group in parentheses, or single character. */
+/*
+ * Behind the next word, quoted thing, group in parentheses, or single character;
+ * *depth is 0 unless a group is not closed.
+ */
 static const char *
-skip_token(const char *p)
+skip_group(const char *p, int *depth)
 {
-	int			depth = 0;
-
+	*depth = 0;
 	if (*p == '\0')
 		return p;
 	do
@@ -104,11 +106,19 @@ skip_token(const char *p)
 		}
 		else
 		{
-			depth += (*p == '(') - (*p == ')');
+			*depth += (*p == '(') - (*p == ')');
 			p++;
 		}
-	} while (depth > 0 && *p);
+	} while (*depth > 0 && *p);
 	return p;
+}
+
+static const char *
+skip_token(const char *p)
+{
+	int			depth;
+
+	return skip_group(p, &depth);
 }
 
 static const char *
@@ -155,6 +165,7 @@ take_apart(const char *definition, Parts *parts)
 	const char *p = find_word(definition, "on");
 	const char *table;
 	const char *end;
+	int			depth;
 
 	if (p == NULL)
 		return false;
@@ -176,8 +187,8 @@ take_apart(const char *definition, Parts *parts)
 	}
 	if (*p != '(')
 		return false;
-	end = skip_token(p);
-	if (end[-1] != ')')
+	end = skip_group(p, &depth);
+	if (depth != 0)
 		return false;
 	parts->keys = trimmed(p + 1, end - 1);
 	p = find_word(end, "where");
