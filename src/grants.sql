@@ -47,7 +47,8 @@ GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline
 
 -- apply
 GRANT SELECT ON hone.actions TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.export_migration(bigint[]), hone.migration_parts(text, text, text),
+GRANT SELECT ON hone.auto_status TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.auto_mode(), hone.export_migration(bigint[]), hone.migration_parts(text, text, text),
     hone.migration_check(text, text, text, text), hone.migration_part_name(text, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.action_progress(bigint) TO PUBLIC;
 

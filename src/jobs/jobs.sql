@@ -41,7 +41,8 @@ AS $$
         (5, 'reconcile_actions', 0),
         (6, 'expire_captured', 3600),
         (7, 'expire_query_history', 600),
-        (8, 'collect_index_use', 600)
+        (8, 'collect_index_use', 600),
+        (20, 'auto_tune', 60)
     ) AS s (place, step, every_s)
     WHERE to_regprocedure(format('hone.%I()', s.step)) IS NOT NULL
     ORDER BY s.place

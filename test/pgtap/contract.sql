@@ -19,6 +19,7 @@ INSERT INTO wanted VALUES
 ('workload_samples', '{queryid,query,parameters,duration_ms,captured_at}'),
 ('recommendations', '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason,cost_without,key_roles,risks}'),
 ('recommendation_queries', '{recommendation_id,queryid,query,calls,cost_before,cost_after,plan_before,plan_after,write_cost}'),
+('auto_status', '{mode,last_run,next_run,run_id,waiting_for,pending,failures,last_error}'),
 ('bans', '{id,action,table_name,definition,reverted_at,until,times,active,finding,measured_gain,evidence,lifted_at,lifted_by}'),
 ('advisor_hints', '{run_id,queryid,username,query,kind,hint,evidence,example}'),
 ('rejected_candidates', '{run_id,definition,reason,improvement,size_bytes}'),
@@ -64,7 +65,8 @@ CREATE TEMP TABLE wanted_setting (name text, boot_val text);
 INSERT INTO wanted_setting VALUES
 ('enabled', 'on'), ('track', NULL), ('max_queries', NULL), ('slow_query_ms', '100'),
 ('slow_plan_ms', '1000'), ('slow_query_rate_limit', NULL), ('capture_parameters', NULL),
-('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256');
+('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256'),
+('auto', 'advise'), ('advise_interval', '86400'), ('auto_runs', '3'), ('auto_builds_per_day', '2'), ('auto_max_trials', '5'), ('auto_size_limit', '10');
 
 SELECT plan((SELECT count(*) FROM wanted)::int + 2 * (SELECT count(*) FROM wanted_function)::int
             + (SELECT count(*) FROM wanted_setting)::int + 1);
