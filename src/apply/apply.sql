@@ -26,6 +26,8 @@ CREATE TABLE hone.action_store (
     attempts          int NOT NULL DEFAULT 0,
     postponements     int NOT NULL DEFAULT 0, -- in a row
     waiting_for       text,             -- queued: why it does not start
+    looked_at         timestamptz,      -- when a builder last looked whether it may start
+    built_at          timestamptz,
     pid               int,
     error             text,             -- SQLSTATE: message
     leftover          boolean NOT NULL DEFAULT false,
@@ -79,6 +81,11 @@ CREATE PROCEDURE hone.revert(id bigint, wait boolean DEFAULT true)
 LANGUAGE c AS 'MODULE_PATHNAME', 'hone_apply_revert';
 COMMENT ON PROCEDURE hone.revert(bigint, boolean) IS
     'Takes an applied recommendation back: drops the index that was built, or builds the one that was dropped';
+
+CREATE PROCEDURE hone.reindex(index regclass, wait boolean DEFAULT true)
+LANGUAGE c AS 'MODULE_PATHNAME', 'hone_apply_reindex';
+COMMENT ON PROCEDURE hone.reindex(regclass, boolean) IS
+    'Rebuilds an index in a background worker, without blocking anyone';
 
 CREATE FUNCTION hone.reconcile_actions() RETURNS void
 LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE

@@ -68,8 +68,8 @@ extern void hone_jobs_try(HoneTryFunction function, void *arg,
 typedef struct HoneDdl
 {
 	Oid			roleid;			/* who runs it */
-	const char *statement;		/* one CREATE or DROP INDEX CONCURRENTLY, or ANALYZE
-								 * of one table */
+	const char *statement;		/* one CREATE, DROP or REINDEX INDEX CONCURRENTLY, or
+								 * ANALYZE of one table */
 	int			lock_timeout_ms;	/* 0: none */
 	int			timeout_ms;		/* 0: none */
 
