@@ -235,7 +235,12 @@ DECLARE
     percent CONSTANT int := current_setting('pg_hone.auto_size_limit')::int;
 BEGIN
     SELECT s.* INTO r FROM hone.recommendation_store s WHERE s.id = recommendation_id;
-    IF r.id IS NULL OR r.status <> 'proposed' THEN
+    SELECT a.id, a.state INTO other FROM hone.action_store a
+    WHERE a.relid = r.relid AND a.state IN ('queued', 'building', 'trial') ORDER BY a.id LIMIT 1;
+    IF other.id IS NOT NULL THEN
+        RETURN format('action %s on the table is %s', other.id,
+                      CASE other.state WHEN 'trial' THEN 'on trial' ELSE other.state END);
+    ELSIF r.id IS NULL OR r.status <> 'proposed' THEN
         RETURN format('it is %s', coalesce(r.status, 'not recommended any more'));
     ELSIF seen_runs < wanted_runs THEN
         RETURN format('proposed in %s of %s runs in a row', seen_runs, wanted_runs);
@@ -249,12 +254,6 @@ BEGIN
         RETURN 'an index is only dropped after a trial';
     END IF;
 
-    SELECT a.id, a.state INTO other FROM hone.action_store a
-    WHERE a.relid = r.relid AND a.state IN ('queued', 'building', 'trial') ORDER BY a.id LIMIT 1;
-    IF other.id IS NOT NULL THEN
-        RETURN format('action %s on the table is %s', other.id,
-                      CASE other.state WHEN 'trial' THEN 'on trial' ELSE other.state END);
-    END IF;
     SELECT count(*), max(a.finished_at) AS at, (array_agg(a.error ORDER BY a.id DESC))[1] AS error INTO other
     FROM hone.action_store a
          CROSS JOIN LATERAL hone.auto_identity(r.id) i
@@ -262,7 +261,7 @@ BEGIN
     WHERE a.automatic AND a.state IN ('failed', 'cancelled') AND a.relid = i.relid AND a.action = i.action
       AND d.access_method = i.access_method AND d.key_columns = i.key_columns AND d.predicate = i.predicate;
     IF other.at + least(interval '1 day' * 2 ^ least(other.count - 1, 10), interval '32 days') > now() THEN
-        RETURN format('it failed %s times, last with %s', other.count, other.error);
+        RETURN format('it failed %s times, last with %s', other.count, coalesce(other.error, 'no error'));
     END IF;
 
     SELECT count(*), current_setting('pg_hone.auto_max_trials')::bigint INTO n, most FROM hone.action_store a
@@ -276,7 +275,7 @@ BEGIN
     SELECT count(*), current_setting('pg_hone.auto_builds_per_day')::bigint INTO n, most FROM hone.action_store a
     WHERE a.automatic AND a.action = 'create' AND a.queued_at > now() - interval '1 day';
     IF n >= most THEN
-        RETURN format('%s indexes were built in the last 24 hours (pg_hone.auto_builds_per_day)', n);
+        RETURN format('%s were built or taken back in the last 24 hours (pg_hone.auto_builds_per_day)', n);
     END IF;
     SELECT r.size_bytes + coalesce(sum(coalesce(pg_relation_size(c.oid), CASE WHEN a.state IN ('queued', 'building')
                                                 THEN a.size_bytes END)), 0) INTO bytes

@@ -167,7 +167,7 @@ SELECT hone.plan_outline('[{"Plan": {"Plans": 5}}]')|\N|1
 SELECT hone.plan_outline('[{"Plan": {"Node Type": "x", "Total Cost": "x"}}]')|22P02|invalid input syntax for type numeric: "x"
 SELECT hone.auto_queue(NULL, NULL)|\N|1
 SELECT hone.auto_queue(-1, 10)|42704|recommendation -1 does not exist
-SELECT hone.auto_queue(1, 0)|42704|recommendation 1 does not exist
+SELECT hone.auto_queue(999999, 0)|42704|recommendation 999999 does not exist
 SELECT hone.auto_note_run(NULL)|\N|1
 SELECT hone.auto_identity(-1)|\N|1
 SELECT hone.auto_current(-1)|\N|1

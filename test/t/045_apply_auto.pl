@@ -139,7 +139,7 @@ wait_for("SELECT count(*) = 1 FROM hone.actions WHERE state IN ('trial', 'kept')
 is(look("SELECT count(*) FROM pg_index WHERE indrelid = 'item'::regclass AND indisvalid"), '1', 'and valid');
 is(look("SELECT wants_trial FROM hone.action_store"), 't', 'with a trial');
 step();
-is(pending('bill', 'held_back_by'), '1 indexes were built in the last 24 hours (pg_hone.auto_builds_per_day)', 'the limit of a day');
+is(pending('bill', 'held_back_by'), '1 were built or taken back in the last 24 hours (pg_hone.auto_builds_per_day)', 'the limit of a day');
 is(pending('theirs', 'held_back_by'), "the owner of the database, boss, is not a member of the table's owner", 'a table of somebody else');
 
 # Other limits
