@@ -254,7 +254,7 @@ for my $time ('once', 'again')
 {
 	command_ok([ 'psql', '-X', '-q', '-v', 'ON_ERROR_STOP=1', '-d', $node->connstr('other'), '-f', $script ], "the script runs $time");
 }
-my $definitions = q{SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY 1) FROM
+my $definitions = q{SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER BY pg_get_indexdef(indexrelid)) FROM
 	(SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = 'public'::regnamespace) i};
 is($node->safe_psql('other', $definitions), look($definitions), 'and makes the same indexes');
 
