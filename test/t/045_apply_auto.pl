@@ -8,7 +8,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $node = PostgreSQL::Test::Cluster->new('main');
-$node->init;
+$node->init(allows_streaming => 1);
 $node->append_conf('postgresql.conf', qq{
 shared_preload_libraries = 'pg_hone'
 max_worker_processes = 16
@@ -258,6 +258,18 @@ my $definitions = q{SELECT string_agg(pg_get_indexdef(indexrelid), E'\n' ORDER B
 	(SELECT i.indexrelid FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid WHERE c.relnamespace = 'public'::regnamespace) i};
 is($node->safe_psql('other', $definitions), look($definitions), 'and makes the same indexes');
 
+# On a standby there is nothing to do.
+$node->backup('base');
+my $standby = PostgreSQL::Test::Cluster->new('standby');
+$standby->init_from_backup($node, 'base', has_streaming => 1);
+$standby->start;
+$node->wait_for_catchup($standby);
+is($standby->safe_psql('shop', 'SELECT hone.auto_tune(), hone.start_advisor(); SELECT mode, last_run IS NOT NULL FROM hone.auto_status'),
+	"|\napply|t", 'on a standby nothing is done, and everything can be read');
+my ($status, $out, $err) = $standby->psql('shop', 'SELECT hone.lift_ban(1)');
+like($err, qr/cannot execute hone\.lift_ban\(\) during recovery/, 'nor a ban lifted');
+is($standby->safe_psql('shop', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'pg_hone advisor'"), '0', 'nobody is at work');
+$standby->stop;
 $node->stop;
 
 # Without preloading there is nothing to do.
