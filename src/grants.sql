@@ -44,11 +44,15 @@ GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;
 
 -- advise
 GRANT SELECT ON hone.recommendations, hone.recommendation_queries,
-    hone.rejected_candidates, hone.advisor_runs, hone.advisor_hints TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline(jsonb) TO PUBLIC;
+    hone.rejected_candidates, hone.advisor_runs, hone.advisor_hints, hone.bans TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline(jsonb),
+    hone.index_identity(text) TO PUBLIC;
 
 -- apply
 GRANT SELECT ON hone.actions TO PUBLIC;
+GRANT SELECT ON hone.auto_status TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.auto_mode(), hone.export_migration(bigint[]), hone.migration_parts(text, text, text),
+    hone.migration_check(text, text, text, text), hone.migration_part_name(text, text) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.action_progress(bigint) TO PUBLIC;
 
 -- recent

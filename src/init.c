@@ -49,6 +49,7 @@ _PG_init(void)
 
 	hone_advise_init();
 	hone_apply_init();
+	hone_apply_auto_init();
 	hone_recent_init();
 
 	MarkGUCPrefixReserved("pg_hone");

@@ -142,23 +142,29 @@ begin_run(int64 budget, int max_indexes)
 	return run;
 }
 
+int64
+hone_advise_workload(int64 budget, int max_indexes)
+{
+	HoneRun    *run = begin_run(budget, max_indexes);
+
+	hone_advise_load_refused(run);
+	hone_advise_load_workload(run);
+	hone_advise_run(run);
+	hone_advise_find_hints(run, false);
+	return hone_advise_store(run);
+}
+
 Datum
 hone_recommend(PG_FUNCTION_ARGS)
 {
 	int64		budget = budget_argument(fcinfo, 0);
 	int			max_indexes = max_indexes_argument(fcinfo, 1);
-	HoneRun    *run;
 
 	require_writable("hone.recommend()");
 	if (!hone_shmem_ready() && !has_samples())
 		hone_shmem_require();
 	InitMaterializedSRF(fcinfo, 0);
-	run = begin_run(budget, max_indexes);
-	hone_advise_load_refused(run);
-	hone_advise_load_workload(run);
-	hone_advise_run(run);
-	hone_advise_find_hints(run, false);
-	return_run(fcinfo, hone_advise_store(run));
+	return_run(fcinfo, hone_advise_workload(budget, max_indexes));
 	return (Datum) 0;
 }
 

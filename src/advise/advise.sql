@@ -192,7 +192,7 @@ SELECT r.id, r.run_id, r.created_at, r.status, r.action, r.table_name, r.access_
        r.index_name, r.definition, r.undo_definition, r.size_bytes, r.cost_before,
        r.cost_after, r.improvement, r.write_cost, r.queries_helped, r.queries_hurt,
        r.reason, r.dismiss_reason, o.rolname AS requested_by,
-       r.cost_without, r.key_roles, r.risks
+       r.cost_without, r.key_roles, r.risks, r.needs_index
 FROM hone.recommendation_store r
      LEFT JOIN pg_catalog.pg_roles o ON o.oid OPERATOR(pg_catalog.=) r.requested_by
 WHERE pg_catalog.pg_has_role(r.requested_by, 'USAGE')

@@ -209,6 +209,8 @@ examine(HoneRun *run, HoneCandidate *c)
 		imagine(run, c);
 	if (c->rejection == NULL && was_refused(run, c->body))
 		c->rejection = "it was dismissed or reverted before";
+	if (c->rejection == NULL)
+		hone_advise_examine_ban(run, c);
 	if (c->rejection == NULL && run->budget >= 0 && c->index->size_bytes > run->budget)
 		c->rejection = "it alone is larger than the storage budget";
 }

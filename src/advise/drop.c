@@ -145,17 +145,20 @@ try_drop(HoneRun *run, HoneExisting *e)
 	HoneCandidate *new_cover = covering_candidate(run, e);
 	HoneExisting *old_cover = new_cover ? NULL : covering_existing(run, e);
 	double		saving = hone_advise_existing_write_cost(run, e);
+	const HoneBan *ban;
 	HoneDrop   *drop;
 
 	if (new_cover == NULL && old_cover == NULL &&
 		(saving <= 0 || !hone_advise_is_unused(run, e) ||
 		 hone_advise_needed_by_fkey(run, e, dropped_oids(run))))
 		return;
-	if (get_rel_name(e->oid) == NULL || is_refused(run, e))
+	if (get_rel_name(e->oid) == NULL || is_refused(run, e) ||
+		!hone_advise_may_drop(run, e, &ban))
 		return;
 	drop = prove(run, e);
 	if (drop == NULL)
 		return;
+	drop->ban = ban;
 	drop->new_cover = new_cover;
 	drop->old_cover = old_cover;
 	drop->write_saving = saving;

@@ -424,6 +424,8 @@ hone_advise_risks(HoneRun *run, HoneCandidate *c)
 	char	   *dependent = dependent_on_values(hone_advise_effects(run, c));
 	bool		guess = false;
 
+	if (c->ban)
+		risks = lappend(risks, unconstify(char *, hone_advise_ban_risk(c->ban)));
 	for (int i = 0; i < run->nstatements; i++)
 		guess |= uses_candidate(run->statements[i], c) &&
 			hone_advise_is_guess(run->statements[i], c);

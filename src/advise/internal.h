@@ -15,6 +15,7 @@
  *	search			which of them: reduce, solve, state and bound work on the
  *					pool's plans; price asks the planner, which has the last word
  *	drop, evidence	which existing ones are superfluous then
+ *	ban				what was tried and taken back
  *	hint			what no index helps
  *	explain, why_not
  *					why, and why not
@@ -258,6 +259,7 @@ typedef struct HoneCandidate
 	double		write_cost;
 	double		best_gain;		/* of all it did alone, weighted */
 	const char *rejection;		/* why it is out, or NULL */
+	const struct HoneBan *ban;	/* it was built and taken back before; or NULL */
 	bool		presumed;		/* by who proposed it, for one statement */
 	HoneStatement *hurts;		/* which it made dearer, when it was taken out
 								 * for that; and what became of its cost */
@@ -307,6 +309,7 @@ typedef struct HoneRun
 	List	   *existing;		/* of HoneExisting */
 	List	   *existing_of;	/* tables read so far (oid list) */
 	List	   *refused;		/* bodies (char *) dismissed or reverted before */
+	List	   *bans;			/* of HoneBan: tried and taken back, see ban.c */
 
 	int			nshown;			/* candidates in the planner call under way */
 	int		   *shown;
@@ -337,6 +340,7 @@ typedef struct HoneDrop
 	double		cost_before;
 	double		cost_after;
 	double		write_saving;
+	const struct HoneBan *ban;	/* it was tried before; or NULL */
 	const char *evidence;		/* why it is of no use, when nothing covers it */
 } HoneDrop;
 
@@ -404,6 +408,13 @@ extern HoneKey hone_advise_column_key(Oid relid, AttrNumber attno);
 extern char *hone_advise_index_name(HoneRun *run, const HoneCandidate *c, List *taken);
 
 extern void hone_advise_note(HoneRun *run, HoneStatement *st, HoneCandidate *c);
+
+/* in ban.c */
+typedef struct HoneBan HoneBan;
+extern void hone_advise_load_bans(HoneRun *run);
+extern void hone_advise_examine_ban(HoneRun *run, HoneCandidate *c);
+extern bool hone_advise_may_drop(HoneRun *run, const HoneExisting *e, const HoneBan **ban);
+extern const char *hone_advise_ban_risk(const HoneBan *ban);
 
 /* in opclass.c */
 extern Oid	hone_advise_opclass_method(Oid opclass);

@@ -553,8 +553,9 @@ hone_advise_load_one(HoneRun *run, const char *statement, ArrayType *parameters)
 }
 
 /*
- * Definitions that the caller dismissed before, or that were tried and
- * reverted: not to be proposed again.
+ * Definitions that the caller dismissed before, or that somebody took back by
+ * hand: not to be proposed again. What a trial took back is under a ban, which
+ * ends.
  */
 void
 hone_advise_load_refused(HoneRun *run)
@@ -569,8 +570,9 @@ hone_advise_load_refused(HoneRun *run)
 			"SELECT action, pg_catalog.substr(definition, CASE action"
 			"  WHEN 'create' THEN pg_catalog.length('CREATE INDEX ' || pg_catalog.quote_ident(index_name) || ' ') + 1"
 			"  ELSE 1 END)"
-			" FROM hone.recommendation_store"
-			" WHERE status = 'reverted' OR (status = 'dismissed' AND requested_by = $1)",
+			" FROM hone.recommendation_store r"
+			" WHERE (status = 'dismissed' AND requested_by = $1) OR (status = 'reverted'"
+			"  AND NOT EXISTS (SELECT FROM hone.ban_store b WHERE r.id = ANY (b.recommendations)))",
 			1, types, values, NULL, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read earlier recommendations");
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -583,4 +585,5 @@ hone_advise_load_refused(HoneRun *run)
 	}
 	SPI_finish();
 	hone_leave(&scope);
+	hone_advise_load_bans(run);
 }

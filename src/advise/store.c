@@ -519,6 +519,8 @@ row_of_drop(HoneRun *run, HoneDrop *drop, const char *cover)
 	row->reason = hone_advise_drop_reason(run, drop, cover);
 	row->queries = queries_of_drop(run, drop);
 	row->needs_index = cover;
+	if (drop->ban)
+		row->risks = list_make1(unconstify(char *, hone_advise_ban_risk(drop->ban)));
 	return row;
 }
 

@@ -9,5 +9,6 @@
 #define HONE_APPLY_H
 
 extern void hone_apply_init(void);
+extern void hone_apply_auto_init(void);
 
 #endif							/* HONE_APPLY_H */

@@ -42,7 +42,8 @@ AS $$
         (6, 'look_at_trials', 0),
         (7, 'expire_captured', 3600),
         (8, 'expire_query_history', 600),
-        (9, 'collect_index_use', 600)
+        (9, 'collect_index_use', 600),
+        (20, 'auto_tune', 60)
     ) AS s (place, step, every_s)
     WHERE to_regprocedure(format('hone.%I()', s.step)) IS NOT NULL
     ORDER BY s.place

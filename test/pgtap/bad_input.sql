@@ -195,6 +195,35 @@ SELECT hone.plan_outline(NULL)|\N|1
 SELECT hone.plan_outline('1')|\N|1
 SELECT hone.plan_outline('[{"Plan": {"Plans": 5}}]')|\N|1
 SELECT hone.plan_outline('[{"Plan": {"Node Type": "x", "Total Cost": "x"}}]')|22P02|invalid input syntax for type numeric: "x"
+SELECT hone.auto_queue(NULL, NULL)|\N|1
+SELECT hone.auto_queue(-1, 10)|42704|recommendation -1 does not exist
+SELECT hone.auto_queue(999999, 0)|42704|recommendation 999999 does not exist
+SELECT hone.auto_note_run(NULL)|\N|1
+SELECT hone.auto_identity(-1)|\N|1
+SELECT hone.auto_current(-1)|\N|1
+SELECT hone.auto_obstacle(NULL, NULL, NULL)|\N|1
+SELECT hone.auto_obstacle(-1, 1, 1)|\N|1
+SELECT hone.export_migration(NULL)|\N|1
+SELECT hone.export_migration('{}')|\N|1
+SELECT hone.export_migration(ARRAY[NULL]::bigint[])|22004|argument "ids" must not contain nulls
+SELECT hone.export_migration(ARRAY[[1]])|2202E|argument "ids" must be a one-dimensional array
+SELECT hone.export_migration(ARRAY[-1])|42704|recommendation -1 does not exist
+SELECT hone.export_migration(ARRAY[999999])|42704|recommendation 999999 does not exist
+SELECT hone.migration_check(NULL, NULL)|\N|1
+SELECT hone.migration_parts('nowhere', 'i', '(a)')|\N|1
+SELECT hone.migration_parts(NULL, 'i', '(a)')|\N|1
+SELECT hone.migration_part_name('', '')|\N|1
+SELECT hone.migration_part_name(NULL, 'a')|\N|1
+SELECT hone.lift_ban(NULL)|22004|argument "id" must not be null
+SELECT hone.lift_ban(-1)|42704|ban -1 does not exist
+SELECT hone.lift_ban(999999)|42704|ban 999999 does not exist
+SELECT hone.ban_index(NULL)|\N|1
+SELECT hone.ban_index(-1)|42704|action -1 does not exist
+SELECT hone.index_identity(NULL)|\N|1
+SELECT hone.index_identity('')|22023|argument "definition" is not CREATE INDEX
+SELECT hone.index_identity('CREATE INDEX ON')|22023|argument "definition" is not CREATE INDEX
+SELECT hone.index_identity('CREATE INDEX ON t (((')|22023|argument "definition" is not CREATE INDEX
+SELECT hone.index_identity('CREATE INDEX ON t (a")')|22023|argument "definition" is not CREATE INDEX
 SELECT hone.explain_recommendation(NULL)|\N|1
 SELECT hone.explain_recommendation(-1)|42704|recommendation -1 does not exist
 SELECT hone.explain_recommendation(999999)|42704|recommendation 999999 does not exist

@@ -20,6 +20,8 @@ INSERT INTO wanted VALUES
 ('workload_samples', '{queryid,query,parameters,duration_ms,captured_at}'),
 ('recommendations', '{id,run_id,created_at,status,action,table_name,access_method,definition,undo_definition,size_bytes,cost_before,cost_after,improvement,write_cost,queries_helped,queries_hurt,reason,cost_without,key_roles,risks}'),
 ('recommendation_queries', '{recommendation_id,queryid,query,calls,cost_before,cost_after,plan_before,plan_after,write_cost}'),
+('auto_status', '{mode,last_run,next_run,run_id,waiting_for,pending,failures,last_error}'),
+('bans', '{id,action,table_name,definition,reverted_at,until,times,active,finding,measured_gain,evidence,lifted_at,lifted_by}'),
 ('advisor_hints', '{run_id,queryid,username,query,kind,hint,evidence,example}'),
 ('rejected_candidates', '{run_id,definition,reason,improvement,size_bytes}'),
 ('advisor_runs', '{run_id,started_at,elapsed_ms,queries,candidates,planner_calls,priced_configurations,cost_before,cost_after,lower_bound,gap,storage_budget_bytes,max_indexes,cpu_ms,skipped}'),
@@ -52,6 +54,8 @@ INSERT INTO wanted_function VALUES
 ('revert', 'p', 'id bigint', '{}'),
 ('reindex', 'p', 'index regclass, wait boolean', '{}'),
 ('dismiss', 'f', 'id bigint, reason text', '{}'),
+('export_migration', 'f', 'ids bigint[]', '{}'),
+('lift_ban', 'f', 'id bigint', '{}'),
 ('create_feed', 'f', 'feed name, "window" interval, per_source integer, mode text', '{}'),
 ('add_feed_source', 'f', 'feed name, relation regclass, type text, time_column name, title text, description text, severity text, filter text, time_zone text', '{}'),
 ('build_feed', 'f', 'feed name', '{}'),
@@ -67,7 +71,8 @@ INSERT INTO wanted_setting VALUES
 ('enabled', 'on'), ('track', NULL), ('max_queries', NULL), ('slow_query_ms', '100'),
 ('slow_plan_ms', '1000'), ('slow_query_rate_limit', NULL), ('capture_parameters', NULL),
 ('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256'), ('max_builds', '1'), ('build_window', ''),
-('builds_per_day', '0'), ('build_attempts', '5'), ('max_disk_usage', '90'), ('max_transaction_age', '300');
+('builds_per_day', '0'), ('build_attempts', '5'), ('max_disk_usage', '90'), ('max_transaction_age', '300'),
+('auto', 'advise'), ('advise_interval', '86400'), ('auto_runs', '3'), ('auto_builds_per_day', '2'), ('auto_max_trials', '5'), ('auto_size_limit', '10');
 
 SELECT plan((SELECT count(*) FROM wanted)::int + 2 * (SELECT count(*) FROM wanted_function)::int
             + (SELECT count(*) FROM wanted_setting)::int + 1);

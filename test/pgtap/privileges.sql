@@ -32,8 +32,11 @@ INSERT INTO public_routine VALUES
 ('collector_databases'),			-- empty without pg_read_all_stats
 ('collector_cost'), ('capture_cost'), ('self_account_row'),	-- about the library, nobody's data
 ('explain_recommendation'),			-- reads hone.recommendations as the caller
-('plan_outline'),					-- of what the caller gives
+('plan_outline'), ('index_identity'), ('migration_check'), ('migration_part_name'),	-- of what the caller gives
 ('action_progress'),					-- nulls, unless the caller has the role's privileges
+('export_migration'),				-- likewise
+('auto_mode'),						-- the database's setting, in a word
+('migration_parts'),				-- reads catalogs
 ('cron_jobs'), ('cron_job_name');	-- what pg_cron itself shows the caller
 SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM routines
            WHERE has_function_privilege('public', oid, 'EXECUTE')
