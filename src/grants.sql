@@ -35,6 +35,11 @@ GRANT EXECUTE ON FUNCTION hone.collector_databases(), hone.collector_cost() TO P
 
 -- whatif
 
+-- health
+GRANT SELECT ON hone.index_health, hone.index_usage, hone.index_scan_history TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.index_covers(oid, oid), hone.unused_index_age(),
+    hone.leading_columns(int2vector, int, int2[]) TO PUBLIC;
+
 -- pool
 GRANT SELECT ON hone.pool_stats, hone.pool_summary TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;

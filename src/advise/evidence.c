@@ -27,8 +27,6 @@
 
 #define SECS_PER_DAY_F ((double) SECS_PER_DAY)
 
-int			hone_advise_unused_index_age = 35 * 24 * 60;
-
 /* An index whose count of scans has not changed for some time. */
 typedef struct HoneIndexUse
 {
@@ -107,7 +105,7 @@ hone_advise_is_unused(HoneRun *run, const HoneExisting *e)
 	if (!run->captured || !e->droppable || is_planned_with(run, e))
 		return false;
 	age = unscanned_for(run, e->oid);
-	return age >= 0 && age >= hone_advise_unused_index_age * 60.0;
+	return age >= 0 && age >= hone_health_unused_index_age * 60.0;
 }
 
 /* How many columns of a foreign key an index has first. */

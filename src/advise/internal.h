@@ -173,6 +173,8 @@ typedef struct HoneStatement
 	double		duration_ms;	/* of the sample; 0: not measured */
 	bool		generic;		/* stands for executions with a generic plan */
 	bool		check;			/* asked by the server itself, see fkey.c */
+	bool		traced;			/* its relations are known from when it ran */
+	List	   *traced_relids;
 
 	const char *failure;		/* why it is out of the run, or NULL */
 	double		weight;			/* calls, corrected by measured time */
@@ -429,6 +431,7 @@ extern List *hone_advise_writes(HoneRun *run);
 extern double hone_advise_write_share(Oid written, Oid indexed);
 extern Bitmapset *hone_advise_map_columns(Bitmapset *columns, Oid from, Oid to);
 extern double hone_advise_rows_of(Oid relid);
+extern Oid	hone_advise_root_of(Oid relid);
 
 /* in measured.c */
 extern void hone_advise_load_measured(HoneRun *run);
@@ -436,7 +439,6 @@ extern void hone_advise_weigh_samples(HoneRun *run);
 extern double hone_advise_measured_read(const HoneQueryGroup *group, Oid relid);
 
 /* in evidence.c */
-extern int	hone_advise_unused_index_age;
 extern void hone_advise_load_use(HoneRun *run);
 extern bool hone_advise_is_unused(HoneRun *run, const HoneExisting *e);
 extern bool hone_advise_needed_by_fkey(HoneRun *run, const HoneExisting *e, List *dropped);

@@ -214,6 +214,9 @@ hone_health_describe(Relation table, Relation index)
 		add_columns(&e->columns, (Node *) predicate);
 	}
 	e->unique = form->indisunique;
+	e->immediate = form->indimmediate;
+	e->nulls_equal = form->indnullsnotdistinct;
+	e->exclusion = form->indisexclusion;
 	e->valid = form->indisvalid && form->indisready && form->indislive;
 	e->pages = index->rd_rel->relkind == RELKIND_INDEX ? RelationGetNumberOfBlocks(index) : 0;
 	e->size_bytes = (int64) e->pages * BLCKSZ;
@@ -333,7 +336,7 @@ equal_predicates(const char *a, const char *b)
 	return a == NULL || b == NULL ? a == b : strcmp(a, b) == 0;
 }
 
-/* Does one existing index do all that another one does? */
+/* Does one index answer every question that another one can? */
 bool
 hone_health_covers(const HoneExisting *wide, const HoneExisting *narrow)
 {
@@ -346,4 +349,16 @@ hone_health_covers(const HoneExisting *wide, const HoneExisting *narrow)
 		(wide->amoid == BTREE_AM_OID || strcmp(wide->options, narrow->options) == 0) &&
 		hone_health_keys_cover(wide->amoid, wide->keys, wide->nkeys, narrow->keys, narrow->nkeys) &&
 		includes(narrow, wide->keys, wide->nkeys, wide->included);
+}
+
+/* And does it refuse every row that the other one, of whose keys it has all, refuses? */
+bool
+hone_health_enforces(const HoneExisting *wide, const HoneExisting *narrow)
+{
+	if (narrow->exclusion)
+		return false;
+	return !narrow->unique ||
+		(wide->unique && wide->nkeys == narrow->nkeys &&
+		 (wide->immediate || !narrow->immediate) &&
+		 (wide->nulls_equal || !narrow->nulls_equal));
 }

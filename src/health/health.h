@@ -44,6 +44,9 @@ typedef struct HoneExisting
 	const char *predicate;		/* NULL: none */
 	const char *options;		/* storage parameters and those of operator classes */
 	bool		unique;
+	bool		immediate;		/* uniqueness is, not only at the end of a transaction */
+	bool		nulls_equal;	/* NULLS NOT DISTINCT */
+	bool		exclusion;
 	bool		valid;
 	bool		droppable;		/* as far as the index itself is concerned */
 	List	   *fkeys;			/* of ForeignKeyCacheInfo: those it may support */
@@ -66,5 +69,10 @@ extern bool hone_health_is_prefix(const HoneKey *shorter, int nshorter,
 extern bool hone_health_keys_cover(Oid amoid, const HoneKey *wide, int nwide,
 								   const HoneKey *narrow, int nnarrow);
 extern bool hone_health_covers(const HoneExisting *wide, const HoneExisting *narrow);
+extern bool hone_health_enforces(const HoneExisting *wide, const HoneExisting *narrow);
+
+/* in health.c: pg_hone.unused_index_age, in minutes */
+extern int	hone_health_unused_index_age;
+extern void hone_health_init(void);
 
 #endif							/* HONE_HEALTH_H */
