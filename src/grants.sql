@@ -37,8 +37,7 @@ GRANT EXECUTE ON FUNCTION hone.collector_databases(), hone.collector_cost() TO P
 
 -- health
 GRANT SELECT ON hone.index_health, hone.index_usage, hone.index_scan_history TO PUBLIC;
-GRANT EXECUTE ON FUNCTION hone.index_covers(oid, oid), hone.unused_index_age(),
-    hone.leading_columns(int2vector, int, int2[]) TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.index_health_rows() TO PUBLIC;
 
 -- pool
 GRANT SELECT ON hone.pool_stats, hone.pool_summary TO PUBLIC;

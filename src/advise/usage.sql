@@ -25,6 +25,7 @@ CREATE FUNCTION hone.examine_index(index regclass,
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '5s'
+SET jit = off
 AS $$
 #variable_conflict use_column
 DECLARE

@@ -3,9 +3,12 @@
  *	  What the SQL of this room (health.sql) needs of C: whether one index does
  *	  all that another one does, and the counters of standbys.
  *
- * index_covers() is called by a view, so by anybody: it tells nothing that the
- * catalogs do not tell everybody, waits for no lock (who holds one has the
- * answer NULL for that pair), and lets its locks go at once.
+ * The view hone.index_health reads our tables as the extension's owner; nothing
+ * in its rows is anybody's secret. What makes sure that none of the users' code
+ * runs as that owner: an index's expressions are simplified, by which functions of
+ * the table's owner may be called, as that owner and in a security-restricted
+ * operation. No lock is waited for (who holds one has the answer NULL for that
+ * pair of indexes), and all are let go at once.
  *
  * The relation that pg_hone.standby_index_use names may be a view or a foreign
  * table, so reading it runs code of whoever owns it. It is read as its owner,
@@ -46,6 +49,7 @@ PG_FUNCTION_INFO_V1(hone_index_covers);
 PG_FUNCTION_INFO_V1(hone_leading_columns);
 PG_FUNCTION_INFO_V1(hone_unused_index_age);
 PG_FUNCTION_INFO_V1(hone_standby_index_use);
+PG_FUNCTION_INFO_V1(hone_index_health_rows);
 
 int			hone_health_unused_index_age = 35 * 24 * 60;
 
@@ -104,6 +108,26 @@ hone_leading_columns(PG_FUNCTION_ARGS)
 			break;
 	}
 	PG_RETURN_INT32(n);
+}
+
+/* hone.index_health_rows(): what the views of this room make of it. */
+Datum
+hone_index_health_rows(PG_FUNCTION_ARGS)
+{
+	ReturnSetInfo *rsinfo = (ReturnSetInfo *) fcinfo->resultinfo;
+	HoneScope	scope;
+
+	InitMaterializedSRF(fcinfo, 0);
+	hone_enter_owner(&scope);
+	(void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+	SPI_connect();
+	if (SPI_execute("SELECT * FROM hone.index_problems", true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read the problems of indexes");
+	for (uint64 i = 0; i < SPI_processed; i++)
+		tuplestore_puttuple(rsinfo->setResult, SPI_tuptable->vals[i]);
+	SPI_finish();
+	hone_leave(&scope);
+	return (Datum) 0;
 }
 
 /* With the table locked; NULL when it is no index, or one that is just locked. */
@@ -172,7 +196,7 @@ hone_index_covers(PG_FUNCTION_ARGS)
 		UnlockRelationOid(relid, AccessShareLock);
 		PG_RETURN_NULL();
 	}
-	hone_enter_role(&scope, GetUserId(), NULL);
+	hone_enter_role(&scope, table->rd_rel->relowner, NULL);
 	hone_settings_be_plain();
 	result = compare(table, wide, narrow);
 	hone_leave(&scope);

@@ -103,6 +103,8 @@ WITH idx AS MATERIALIZED (
     SELECT DISTINCT ON (c.narrow) c.narrow AS indexrelid, c.wide, c.how
     FROM covered c
     ORDER BY c.narrow, c.wide IN (SELECT narrow FROM covered), c.how, c.place
+), extended AS MATERIALIZED (
+    SELECT d.objid FROM pg_depend d WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e'
 ), supporting AS MATERIALIZED (
     -- the one index of each foreign key that is to stay
     SELECT DISTINCT ON (s.conoid) s.indexrelid, s.conname
@@ -121,9 +123,8 @@ SELECT x.*, k.own AS constraint_name, s.wide, s.how,
                CASE WHEN x.relispartition THEN 'it is a partition of another index' END,
                CASE WHEN f.conname IS NOT NULL
                     THEN format('the foreign key %I is checked by it', f.conname) END,
-               CASE WHEN EXISTS (SELECT FROM pg_depend d
-                                 WHERE d.classid = 'pg_class'::regclass AND d.deptype = 'e'
-                                   AND d.objid IN (x.indexrelid, x.indrelid))
+               CASE WHEN EXISTS (SELECT FROM extended d WHERE d.objid = x.indexrelid)
+                         OR EXISTS (SELECT FROM extended d WHERE d.objid = x.indrelid)
                     THEN 'it belongs to an extension' END], NULL) AS guards
 FROM idx x
          LEFT JOIN superfluous s ON s.indexrelid = x.indexrelid
@@ -133,7 +134,7 @@ FROM idx x
 COMMENT ON VIEW hone.index_facts IS
 'Each index: what it is, which other one does all that it does, and what it has to stay for';
 
-CREATE VIEW hone.index_health WITH (security_barrier) AS
+CREATE VIEW hone.index_problems WITH (security_barrier) AS
 WITH idx AS MATERIALIZED (
     SELECT * FROM hone.index_facts
 ), settings AS MATERIALIZED (
@@ -167,34 +168,36 @@ WITH idx AS MATERIALIZED (
          CROSS JOIN settings s
     WHERE greatest(u.planned_at, u.logged_at) > now() - greatest(s.age, interval '1 day')
     GROUP BY l.indexrelid
-), needed AS MATERIALIZED (
-    -- does the work of others that are used, and are to go because it does
-    SELECT DISTINCT o.wide AS indexrelid
-    FROM idx o LEFT JOIN used u ON u.indexrelid = o.indexrelid CROSS JOIN settings s
-    WHERE o.wide IS NOT NULL
-      AND ((u.quiet AND u.unused_since <= now() - s.age) IS NOT TRUE
-           OR o.indexrelid IN (SELECT c.indexrelid FROM captured c))
 ), cost AS MATERIALIZED (
     SELECT l.indexrelid, sum(c.write_cost) AS write_cost, sum(c.entries) AS entries, sum(c.hot_lost) AS hot_lost
     FROM hone.index_cost_store c JOIN leaf l ON l.leaf = c.index_oid
     GROUP BY l.indexrelid
+), base AS MATERIALIZED (
+    SELECT x.*, w.index_name AS wide_name,
+           u.scans, u.last_used, u.unused_since, u.first_seen, u.standby_scans, u.quiet,
+           coalesce(q.queries, 0) AS queries, c.write_cost, c.hot_lost
+    FROM idx x
+         LEFT JOIN idx w ON w.indexrelid = x.wide
+         LEFT JOIN used u ON u.indexrelid = x.indexrelid
+         LEFT JOIN captured q ON q.indexrelid = x.indexrelid
+         LEFT JOIN cost c ON c.indexrelid = x.indexrelid
+), needed AS MATERIALIZED (
+    -- does the work of others that are used, and are to go because it does
+    SELECT DISTINCT x.wide AS indexrelid
+    FROM base x CROSS JOIN settings s
+    WHERE x.wide IS NOT NULL
+      AND (x.queries > 0 OR (x.quiet AND x.unused_since <= now() - s.age) IS NOT TRUE)
 ), building AS MATERIALIZED (
-    -- What others build only those may see who may see their statements; for
-    -- the rest, that somebody builds and the table is locked must do.
-    SELECT l.relation AS relid
-    FROM pg_stat_progress_create_index p
-         JOIN pg_locks l ON l.pid = p.pid AND l.locktype = 'relation' AND l.database = p.datid
+    SELECT p.relid FROM pg_stat_progress_create_index p
     WHERE p.datid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
-      AND (p.relid IS NULL OR p.relid = l.relation) AND l.granted
-      AND l.mode IN ('ShareUpdateExclusiveLock', 'ShareLock', 'AccessExclusiveLock')
 ), problem AS (
-    SELECT x.indexrelid, 'unused' AS problem,
+    SELECT x.*, 'unused' AS problem,
            format('The server has counted no scan of it since %s (%s days)%s%s.%s%s',
-                  to_char(u.unused_since, 'YYYY-MM-DD'),
-                  floor(extract(epoch FROM now() - u.unused_since) / 86400),
-                  CASE WHEN u.scans > 0 THEN format(', %s before', u.scans) ELSE '' END,
+                  to_char(x.unused_since, 'YYYY-MM-DD'),
+                  floor(extract(epoch FROM now() - x.unused_since) / 86400),
+                  CASE WHEN x.scans > 0 THEN format(', %s before', x.scans) ELSE '' END,
                   CASE WHEN b.named <> '' AND b.fresh THEN ', nor have the standbys' ELSE '' END,
-                  CASE WHEN u.unused_since >= date_trunc('month', now()) THEN ' No end of a month was in that time.' ELSE '' END,
+                  CASE WHEN x.unused_since >= date_trunc('month', now()) THEN ' No end of a month was in that time.' ELSE '' END,
                   CASE WHEN b.named <> '' AND b.fresh IS NOT TRUE
                        THEN ' The counts of the standbys could not be read lately.'
                        WHEN coalesce(b.named, '') = ''
@@ -203,31 +206,30 @@ WITH idx AS MATERIALIZED (
                        ELSE '' END) AS evidence,
            NULL::text AS suggestion, true AS drops,
            -- what runs at the end of a month, or on a standby, captured statements do not tell
-           u.unused_since < date_trunc('month', now())
+           x.unused_since < date_trunc('month', now())
                AND (coalesce(b.named, '') = '' OR b.fresh IS TRUE) AS known
-    FROM idx x
-         JOIN used u ON u.indexrelid = x.indexrelid
+    FROM base x
          CROSS JOIN settings s
          CROSS JOIN standby b
     WHERE x.usable AND NOT x.toast
-      AND u.quiet AND u.unused_since <= now() - s.age
+      AND x.quiet AND x.unused_since <= now() - s.age
       AND (coalesce(b.named, '') = '' OR coalesce(b.first_at, now()) <= now() - s.age OR b.fresh IS NOT TRUE)
       AND x.guards = '{}'
-      AND x.indexrelid NOT IN (SELECT c.indexrelid FROM captured c)
+      AND x.queries = 0
       AND x.indexrelid NOT IN (SELECT n.indexrelid FROM needed n)
       AND x.how IS NULL
     UNION ALL
-    SELECT x.indexrelid, x.how,
+    SELECT x.*, x.how,
            format(CASE x.how WHEN 'duplicate' THEN '%s (%s) is the same.'
                              ELSE '%s (%s) does all that it does.' END,
-                  w.index_name, pg_get_indexdef(w.indexrelid)),
+                  x.wide_name, pg_get_indexdef(x.wide)),
            CASE WHEN x.constraint_name IS NOT NULL
                 THEN format('ALTER TABLE %s DROP CONSTRAINT %I', x.table_name, x.constraint_name) END,
            true, true
-    FROM idx x JOIN idx w ON w.indexrelid = x.wide
-    WHERE x.usable
+    FROM base x
+    WHERE x.usable AND x.how IS NOT NULL
     UNION ALL
-    SELECT x.indexrelid, 'invalid',
+    SELECT x.*, 'invalid',
            CASE WHEN x.relkind = 'I' THEN format('It is not attached to an index of each partition: of %s not, for example.',
                     coalesce((SELECT t.relid::text FROM pg_partition_tree(x.indrelid) t
                               WHERE t.level = 1 AND NOT EXISTS (
@@ -239,9 +241,11 @@ WITH idx AS MATERIALIZED (
                 WHEN x.relname ~ '_ccold[0-9]*$'
                 THEN 'The old version of an index that REINDEX CONCURRENTLY has replaced.'
                 ELSE 'CREATE or DROP INDEX CONCURRENTLY, or REINDEX, was begun and not finished.' END
-           || ' Queries do not use it, and writes pay for it'
-           || CASE WHEN x.indisunique AND x.relkind = 'i'
-                   THEN '; it may refuse rows, and not be built while there are equal ones.' ELSE '.' END,
+           || CASE WHEN x.relkind = 'I' THEN ' Until then it is no index of the whole table.'
+                   ELSE ' Queries do not use it, and writes pay for it'
+                        || CASE WHEN x.indisunique
+                                THEN '; it may refuse rows, and not be built while there are equal ones.'
+                                ELSE '.' END END,
            CASE WHEN x.relkind = 'I' THEN format('ALTER INDEX %s ATTACH PARTITION ...', x.index_name)
                 WHEN x.constraint_name IS NULL AND (NOT x.indislive OR x.how IS NOT NULL
                      OR x.relname ~ '_cc(new|old)[0-9]*$')
@@ -249,32 +253,30 @@ WITH idx AS MATERIALIZED (
                 ELSE format('REINDEX INDEX CONCURRENTLY %s', x.index_name) END,
            x.relkind = 'i' AND x.constraint_name IS NULL
                AND (NOT x.indislive OR x.how IS NOT NULL OR x.relname ~ '_cc(new|old)[0-9]*$'), true
-    FROM idx x
+    FROM base x
     WHERE NOT x.usable AND x.indrelid NOT IN (SELECT b.relid FROM building b)
     UNION ALL
-    SELECT x.indexrelid, 'bloated',
+    SELECT x.*, 'bloated',
            format('It takes %s, and would take about %s when built anew.',
                   pg_size_pretty(z.size_bytes), pg_size_pretty(z.estimated_bytes)),
            format('REINDEX INDEX CONCURRENTLY %s', x.index_name), false, true
-    FROM idx x JOIN hone.index_size_store z ON z.index_oid = x.indexrelid AND z.filenode = x.relfilenode
+    FROM base x JOIN hone.index_size_store z ON z.index_oid = x.indexrelid AND z.filenode = x.relfilenode
     WHERE x.usable AND NOT x.toast
       AND z.size_bytes - z.estimated_bytes >= 8 * 1024 * 1024
       AND z.size_bytes >= CASE WHEN x.relam = 403 THEN 1.7 ELSE 2.2 END * z.estimated_bytes
     UNION ALL
-    SELECT x.indexrelid, 'blocks_hot',
+    SELECT x.*, 'blocks_hot',
            format('Of %s updates of the table %s were HOT; about %s of the captured ones could not be because of it alone, and nothing was seen to use it.',
-                  h.updated, h.hot, round(c.hot_lost)), NULL, true, true
-    FROM cost c
-         JOIN idx x ON x.indexrelid = c.indexrelid
-         JOIN used u ON u.indexrelid = x.indexrelid
+                  h.updated, h.hot, round(x.hot_lost)), NULL, true, true
+    FROM base x
          CROSS JOIN LATERAL (
              SELECT sum(pg_stat_get_tuples_updated(i.indrelid)) AS updated,
                     sum(pg_stat_get_tuples_hot_updated(i.indrelid)) AS hot
              FROM leaf l JOIN pg_index i ON i.indexrelid = l.leaf WHERE l.indexrelid = x.indexrelid) h
-    WHERE c.hot_lost >= 1000 AND c.hot_lost >= 0.1 * h.updated AND h.hot < 0.5 * h.updated
+    WHERE x.hot_lost >= 1000 AND x.hot_lost >= 0.1 * h.updated AND h.hot < 0.5 * h.updated
       AND x.usable AND x.guards = '{}'
-      AND u.quiet AND u.unused_since <= now() - (SELECT least(s.age, interval '1 day') FROM settings s)
-      AND x.indexrelid NOT IN (SELECT k.indexrelid FROM captured k)
+      AND x.quiet AND x.unused_since <= now() - (SELECT least(s.age, interval '1 day') FROM settings s)
+      AND x.queries = 0
       AND x.indexrelid NOT IN (SELECT n.indexrelid FROM needed n)
 ), fkey AS MATERIALIZED (
     SELECT c.oid, c.conname, c.conrelid, c.confrelid, c.conkey
@@ -318,30 +320,29 @@ WITH idx AS MATERIALIZED (
                           JOIN pg_statistic st ON st.starelid = x.indrelid AND st.staattnum = x.indkey[g.at]
                                                AND st.stainherit = (t.relkind = 'p')) * 1000 >= t.reltuples, true)))
 )
-SELECT x.index_name, x.table_name, p.problem,
+SELECT x.index_name, x.table_name, x.problem,
        CASE WHEN x.relkind = 'i' THEN pg_relation_size(x.indexrelid)
             ELSE (SELECT sum(pg_relation_size(l.leaf))::bigint FROM leaf l WHERE l.indexrelid = x.indexrelid)
        END AS size_bytes,
-       u.scans, u.last_used,
-       p.evidence
-       || CASE WHEN p.drops AND x.guards <> '{}'
+       x.scans, x.last_used,
+       x.evidence
+       || CASE WHEN x.drops AND x.guards <> '{}'
                THEN format(' But %s.', array_to_string(x.guards, ' and ')) ELSE '' END
-       || CASE WHEN p.drops AND x.usable AND e.examined_at IS NOT NULL THEN ' ' || e.reason ELSE '' END AS evidence,
-       coalesce(p.suggestion, format('DROP INDEX %s%s', CASE WHEN x.relkind = 'i' THEN 'CONCURRENTLY ' ELSE '' END,
+       || CASE WHEN x.drops AND x.usable AND e.examined_at IS NOT NULL THEN ' ' || e.reason ELSE '' END AS evidence,
+       coalesce(x.suggestion, format('DROP INDEX %s%s', CASE WHEN x.relkind = 'i' THEN 'CONCURRENTLY ' ELSE '' END,
                                      x.index_name)) AS suggestion,
-       CASE WHEN NOT p.drops THEN NULL
+       CASE WHEN NOT x.drops THEN NULL
             WHEN x.guards <> '{}' THEN false
             WHEN NOT x.usable THEN true
-            WHEN e.safe AND NOT p.known THEN NULL
+            WHEN e.safe AND NOT x.known THEN NULL
+            -- who uses it was not captured
+            WHEN e.safe AND e.statements = 0 AND x.how = 'redundant'
+                 AND (x.quiet AND x.unused_since <= now() - (SELECT s.age FROM settings s)) IS NOT TRUE THEN NULL
             ELSE e.safe END AS safe,
        x.indexrelid AS index_oid, x.indrelid AS relid,
-       c.write_cost, coalesce(q.queries, 0) AS captured_queries, u.standby_scans,
-       u.first_seen, e.examined_at
-FROM problem p
-     JOIN idx x ON x.indexrelid = p.indexrelid
-     LEFT JOIN used u ON u.indexrelid = x.indexrelid
-     LEFT JOIN cost c ON c.indexrelid = x.indexrelid
-     LEFT JOIN captured q ON q.indexrelid = x.indexrelid
+       x.write_cost, x.queries AS captured_queries, x.standby_scans,
+       x.first_seen, e.examined_at
+FROM problem x
      LEFT JOIN hone.index_examination_store e
             ON e.index_oid = x.indexrelid AND e.relid = x.indrelid AND e.examined_at > now() - interval '7 days'
 UNION ALL
@@ -355,5 +356,22 @@ SELECT NULL, m.table_name, 'missing_fk', m.bytes::bigint, NULL, NULL,
        NULL, NULL, m.conrelid, NULL, NULL, NULL, NULL, NULL
 FROM missing m
 WHERE (m.bytes >= 32 * 8192 AND m.deleted > 0) OR m.bytes >= 1024 * 8192;
+COMMENT ON VIEW hone.index_problems IS
+'What hone.index_health shows';
+
+-- Read as the extension's owner, and without JIT, which would take longer than the
+-- rest.
+CREATE FUNCTION hone.index_health_rows(
+    OUT index_name text, OUT table_name text, OUT problem text, OUT size_bytes bigint, OUT scans bigint,
+    OUT last_used timestamptz, OUT evidence text, OUT suggestion text, OUT safe bool,
+    OUT index_oid oid, OUT relid oid, OUT write_cost float8, OUT captured_queries bigint,
+    OUT standby_scans bigint, OUT first_seen timestamptz, OUT examined_at timestamptz)
+RETURNS SETOF record
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hone_index_health_rows';
+COMMENT ON FUNCTION hone.index_health_rows() IS 'The rows of hone.index_health';
+
+CREATE VIEW hone.index_health WITH (security_barrier) AS
+SELECT * FROM hone.index_health_rows();
 COMMENT ON VIEW hone.index_health IS
 'What is wrong with the indexes of this database: unused, duplicate, redundant, invalid, bloated, blocks_hot, missing_fk, with the evidence and what to do; safe says of those to be dropped whether planning all captured statements without it has proven that none gets dearer (null: not examined, or not to be said; false: something would, or depends on it). size_bytes of missing_fk is the table''s; write_cost is what keeping it costs the captured writes in planner units';
