@@ -19,7 +19,7 @@ $$;
 CREATE TABLE big WITH (autovacuum_enabled = off) AS
 SELECT i AS id, md5(i::text) AS m, i % 1000 AS few, (i * 7919::bigint) % 1000003 AS r, repeat('v', i % 50) || i AS v,
        jsonb_build_object('k', i % 1000, 'v', md5(i::text)) AS j, point(i % 1009, i % 907) AS p, int4range(i, i + 9) AS g
-FROM generate_series(1, 250000) i;
+FROM generate_series(1, 200000) i;
 CREATE INDEX big_m ON big (m);
 CREATE INDEX big_multi ON big (few, m);
 CREATE INDEX big_inc ON big (r) INCLUDE (m);
@@ -29,26 +29,24 @@ CREATE INDEX big_partial ON big (m) WHERE few < 600;
 CREATE INDEX big_loose ON big (m) WITH (fillfactor = 50);
 CREATE INDEX big_hash ON big USING hash (few);
 CREATE INDEX big_gist ON big USING gist (p);
-CREATE INDEX big_range ON big USING gist (g);
 CREATE INDEX big_spgist ON big USING spgist (p);
 CREATE INDEX big_gin ON big USING gin (j);
-CREATE INDEX big_gin_path ON big USING gin (j jsonb_path_ops);
 CREATE INDEX big_id ON big (id);
 VACUUM ANALYZE big;
-SELECT measure() > 9 AS many;
+SELECT measure() > 7 AS many;
 SELECT * FROM found ORDER BY 1;
 -- splits leave pages half full: that is how a btree lives, not bloat
 CREATE TABLE grown (m text) WITH (autovacuum_enabled = off);
 CREATE INDEX grown_m ON grown (m);
-INSERT INTO grown SELECT md5(i::text) FROM generate_series(1, 250000) i;
+INSERT INTO grown SELECT md5(i::text) FROM generate_series(1, 200000) i;
 VACUUM ANALYZE grown;
-SELECT measure() > 9 AS many;
+SELECT measure() > 7 AS many;
 SELECT * FROM found ORDER BY 1;
 -- most of its rows are gone, its pages are not
 DELETE FROM big WHERE few >= 150;
 DELETE FROM grown WHERE m >= '3';
 VACUUM ANALYZE big, grown;
-SELECT measure() > 9 AS many;
+SELECT measure() > 7 AS many;
 SELECT * FROM found WHERE index IN ('big_m', 'big_unique', 'big_gist', 'grown_m', 'big_id') ORDER BY 1;
 SELECT regexp_replace(evidence, '[0-9.]+ [kM]B', 'N MB', 'g') AS evidence FROM hone.index_health WHERE index_name = 'health_bloat.big_m' AND problem = 'bloated';
 -- built anew it is none any more, at once

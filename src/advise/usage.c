@@ -410,7 +410,7 @@ name_worse(const Absence *absence, const HoneStatement *st)
 Datum
 hone_plan_without_index(PG_FUNCTION_ARGS)
 {
-	Oid			index = PG_GETARG_OID(0);
+	Oid			index;
 	Absence		absence = {0};
 	HoneRun    *run;
 	TupleDesc	desc;
@@ -422,6 +422,11 @@ hone_plan_without_index(PG_FUNCTION_ARGS)
 	int			unproven = 0;
 	ListCell   *lc;
 
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"index\" must not be null")));
+	index = PG_GETARG_OID(0);
 	require_all_stats("hone.plan_without_index()");
 	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
 		elog(ERROR, "return type must be a row type");

@@ -31,6 +31,7 @@ INSERT INTO public_routine VALUES
 ('pool_counters'), ('pool_peaks'),
 ('collector_databases'),			-- empty without pg_read_all_stats
 ('collector_cost'), ('capture_cost'), ('self_account_row'),	-- about the library, nobody's data
+('index_health_rows'),				-- catalogs, counters, and costs by queryid
 ('explain_recommendation'),			-- reads hone.recommendations as the caller
 ('plan_outline'),					-- of what the caller gives
 ('cron_jobs'), ('cron_job_name');	-- what pg_cron itself shows the caller
