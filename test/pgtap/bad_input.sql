@@ -150,7 +150,7 @@ SELECT * FROM hone.advise('SELECT * INTO zz FROM bad_t')|0A000|statements that c
 SELECT * FROM hone.advise('SELECT * FROM pg_class WHERE relpages = 4')|\N|0
 SELECT * FROM hone.advise('SELECT * FROM bad_t WHERE id=$1', ARRAY[['1']])|2202E|argument "parameters" must be a one-dimensional array
 SELECT * FROM hone.examine_index(NULL)|22004|argument "index" must not be null
-SELECT * FROM hone.examine_index('bad_t')|42809|"bad_t" is not an index
+SELECT * FROM hone.examine_index('bad_t')|42809|"public.bad_t" is not an index
 SELECT * FROM hone.examine_index('nowhere')|42P01|relation "nowhere" does not exist
 SELECT * FROM hone.examine_index('pg_class_oid_index')|42809|"pg_class_oid_index" is no index of a user's table
 SELECT * FROM hone.examine_index(0)|42809|"-" is not an index
@@ -158,6 +158,12 @@ SELECT * FROM hone.plan_without_index(NULL, NULL)|22004|argument "index" must no
 SELECT * FROM hone.plan_without_index(1, NULL)|42704|index with OID 1 does not exist
 SELECT * FROM hone.plan_without_index('bad_t', NULL)|42809|"bad_t" is not an index
 SELECT * FROM hone.plan_without_index('bad_t_pkey', '{bad_t,1,NULL}')|\N|1
+SELECT hone.index_covers(0, 1)|\N|1
+SELECT hone.index_covers('bad_t'::regclass, 'bad_t_pkey'::regclass)|\N|1
+SELECT hone.index_covers(NULL, 1)|\N|1
+SELECT hone.leading_columns('1 2', 9, '{2,1}')|\N|1
+SELECT hone.leading_columns('1 2', -1, '{}')|\N|1
+SELECT hone.leading_columns('1 2', 2, '{NULL}')|22004|null array element not allowed in this context
 SELECT hone.plan_captured(-1)|22023|argument "limit_ms" must not be negative
 SELECT hone.plan_captured(NULL)|\N|1
 SELECT hone.fresh_index_size('bad_t')|42809|"bad_t" is not an index
