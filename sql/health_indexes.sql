@@ -51,9 +51,9 @@ SELECT pg_stat_force_next_flush();
 SELECT index, problem FROM found WHERE problem = 'unused' ORDER BY 1;
 SELECT hone.collect_index_use() > 0 AS collected;
 SELECT index, problem FROM found WHERE problem = 'unused' ORDER BY 1;
-SELECT index_name, day = current_date AS today, scans FROM hone.index_scan_history WHERE table_name ~ '^health_indexes\.' ORDER BY 1;
+SELECT index_name, day = current_date AS today, scans FROM hone.index_scan_history WHERE index_name = 'health_indexes.work_a' ORDER BY 1;
 SELECT i.relname, u.last_used > now() - interval '1 minute' AS just_now FROM hone.index_use_store u JOIN pg_class i ON i.oid = u.index_oid
-WHERE u.last_used IS NOT NULL AND i.relnamespace = 'health_indexes'::regnamespace;
+WHERE u.last_used IS NOT NULL AND i.oid = 'work_a'::regclass;
 -- so is one that a captured query's plan uses, whatever was counted
 SET pg_hone.enabled = on;
 SELECT count(*) FROM work WHERE c = 3 AND d > 4990;
@@ -64,6 +64,28 @@ SELECT index_name, table_name, query, seen_by FROM hone.index_usage WHERE table_
 SELECT age(40);
 UPDATE hone.index_use_store SET scans = pg_stat_get_numscans(index_oid) WHERE relid = 'work'::regclass;
 SELECT index, problem FROM found WHERE problem = 'unused' ORDER BY 1;
+
+-- plans in the slow log count too
+SET pg_hone.slow_query_ms = 0;
+SET pg_hone.slow_plan_ms = 0;
+SET pg_hone.enabled = on;
+SET enable_seqscan = off;
+SELECT id FROM work WHERE c = 4 \g /dev/null
+RESET enable_seqscan;
+SET pg_hone.enabled = off;
+RESET pg_hone.slow_query_ms;
+RESET pg_hone.slow_plan_ms;
+SELECT hone.collect_slow_queries() >= 0 AS collected;
+SELECT hone.collect_index_usage() > 0 AS planned;
+SELECT index_name, query, seen_by FROM hone.index_usage WHERE index_name = 'health_indexes.work_c';
+CREATE ROLE regress_health_stranger;
+SET ROLE regress_health_stranger;
+SELECT DISTINCT index_name, query FROM hone.index_usage WHERE table_name ~ '^health_indexes\.' ORDER BY 1;
+SELECT index_name, problem FROM hone.index_health WHERE table_name ~ '^health_indexes\.' AND problem = 'unused';
+SELECT * FROM hone.index_problems;
+SELECT * FROM hone.examine_index(0);
+RESET ROLE;
+DROP ROLE regress_health_stranger;
 
 -- Safe to drop? Proven by planning without it.
 SELECT safe, cardinality(worse) AS worse, statements > 0 AS statements,
@@ -109,6 +131,11 @@ SELECT count(*) FROM parted WHERE v = 7;
 SELECT pg_stat_force_next_flush();
 SELECT hone.collect_index_use() > 0 AS collected;
 SELECT index, problem FROM found WHERE "table" ~ 'parted';
+SET pg_hone.enabled = on;
+SELECT * FROM parted WHERE v = 7 \g /dev/null
+SET pg_hone.enabled = off;
+SELECT safe, cardinality(worse) > 0 AS worse FROM hone.examine_index('parted_v');
+SELECT safe, substring(reason FROM '^[^.]*\.') AS reason FROM hone.examine_index('parted_2_v');
 
 -- Missing for foreign keys: of tables worth it whose parents lose rows.
 CREATE TABLE customer (id int, tenant int, PRIMARY KEY (tenant, id));

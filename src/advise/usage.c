@@ -228,6 +228,8 @@ store_usage(const Rows *planned, const Rows *usage)
 
 	if (planned->n == 0)
 		return;
+	/* one after the other, whoever calls */
+	run_sql("LOCK TABLE hone.index_usage_store IN SHARE ROW EXCLUSIVE MODE", 0, NULL, NULL);
 	values[0] = array_of(planned, 0, INT8OID);
 	values[1] = array_of(planned, 1, OIDOID);
 	values[2] = array_of(planned, 2, TEXTOID);

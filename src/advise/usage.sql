@@ -127,6 +127,7 @@ BEGIN
     IF pg_is_in_recovery() THEN
         RETURN 0;
     END IF;
+    LOCK TABLE hone.index_usage_store IN SHARE ROW EXCLUSIVE MODE;
     DELETE FROM hone.index_usage_store u
     WHERE greatest(u.planned_at, u.logged_at) <= now() - kept_for
        OR NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = u.index_oid);
@@ -204,7 +205,7 @@ BEGIN
     LOOP
         EXIT WHEN clock_timestamp() > until;
         INSERT INTO hone.index_size_store AS z
-        VALUES (one.oid, one.relfilenode, clock_timestamp(), coalesce(pg_relation_size(one.oid), 0),
+        VALUES (one.oid, one.relfilenode, clock_timestamp(), coalesce(hone.relation_bytes(one.oid), 0),
                 hone.fresh_index_size(one.oid))
         ON CONFLICT (index_oid) DO UPDATE
         SET filenode = excluded.filenode, noted_at = excluded.noted_at,

@@ -14,6 +14,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/transam.h"
+#include "access/xlog.h"
 #include "catalog/dependency.h"
 #include "catalog/index.h"
 #include "catalog/pg_am.h"
@@ -132,6 +133,16 @@ count_rows(Relation table, Relation index, HoneExisting *e)
 		rows > 0 ? Min(1, e->tuples / rows) : 0.5;
 }
 
+/* On a standby there is no file of what is not logged. */
+static double
+count_pages(Relation index)
+{
+	if (index->rd_rel->relkind != RELKIND_INDEX ||
+		(!RelationIsPermanent(index) && RecoveryInProgress()))
+		return 0;
+	return RelationGetNumberOfBlocks(index);
+}
+
 static Oid
 column_collation(Oid relid, AttrNumber attno)
 {
@@ -218,7 +229,7 @@ hone_health_describe(Relation table, Relation index)
 	e->nulls_equal = form->indnullsnotdistinct;
 	e->exclusion = form->indisexclusion;
 	e->valid = form->indisvalid && form->indisready && form->indislive;
-	e->pages = index->rd_rel->relkind == RELKIND_INDEX ? RelationGetNumberOfBlocks(index) : 0;
+	e->pages = count_pages(index);
 	e->size_bytes = (int64) e->pages * BLCKSZ;
 	e->options = options_of(index, e);
 	e->fkeys = foreign_keys(table, e);

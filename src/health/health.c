@@ -22,6 +22,7 @@
 #include <limits.h>
 
 #include "access/relation.h"
+#include "access/xlog.h"
 #include "catalog/index.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -30,6 +31,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -50,6 +52,7 @@ PG_FUNCTION_INFO_V1(hone_leading_columns);
 PG_FUNCTION_INFO_V1(hone_unused_index_age);
 PG_FUNCTION_INFO_V1(hone_standby_index_use);
 PG_FUNCTION_INFO_V1(hone_index_health_rows);
+PG_FUNCTION_INFO_V1(hone_relation_bytes);
 
 int			hone_health_unused_index_age = 35 * 24 * 60;
 
@@ -128,6 +131,40 @@ hone_index_health_rows(PG_FUNCTION_ARGS)
 	SPI_finish();
 	hone_leave(&scope);
 	return (Datum) 0;
+}
+
+/*
+ * hone.relation_bytes(relation): its size; when somebody locks it, as it was when
+ * it was last vacuumed or analysed. NULL when there is no such relation.
+ */
+Datum
+hone_relation_bytes(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	HeapTuple	tuple;
+	int64		bytes;
+
+	if (ConditionalLockRelationOid(relid, AccessShareLock))
+	{
+		Relation	rel = try_relation_open(relid, NoLock);
+
+		if (rel == NULL)
+		{
+			UnlockRelationOid(relid, AccessShareLock);
+			PG_RETURN_NULL();
+		}
+		bytes = !RELKIND_HAS_STORAGE(rel->rd_rel->relkind) ||
+			(!RelationIsPermanent(rel) && RecoveryInProgress()) ? 0 :
+			(int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
+		relation_close(rel, AccessShareLock);
+		PG_RETURN_INT64(bytes);
+	}
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+	if (!HeapTupleIsValid(tuple))
+		PG_RETURN_NULL();
+	bytes = (int64) ((Form_pg_class) GETSTRUCT(tuple))->relpages * BLCKSZ;
+	ReleaseSysCache(tuple);
+	PG_RETURN_INT64(bytes);
 }
 
 /* With the table locked; NULL when it is no index, or one that is just locked. */

@@ -106,6 +106,12 @@ AS 'MODULE_PATHNAME', 'hone_index_covers';
 COMMENT ON FUNCTION hone.index_covers(oid, oid) IS
 '"redundant" when the first index does all that the second one does, "duplicate" when the reverse is also true; null otherwise, or when one of them is locked';
 
+CREATE FUNCTION hone.relation_bytes(relation oid) RETURNS bigint
+LANGUAGE C STRICT VOLATILE PARALLEL RESTRICTED
+AS 'MODULE_PATHNAME', 'hone_relation_bytes';
+COMMENT ON FUNCTION hone.relation_bytes(oid) IS
+'The size of a relation without waiting for who locks it';
+
 CREATE FUNCTION hone.leading_columns(indkey int2vector, nkeys int, columns int2[]) RETURNS int
 LANGUAGE C STRICT IMMUTABLE PARALLEL SAFE
 AS 'MODULE_PATHNAME', 'hone_leading_columns';

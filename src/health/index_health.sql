@@ -89,7 +89,7 @@ WITH idx AS MATERIALIZED (
     SELECT x.indexrelid,
            ROW(NOT x.usable, NOT x.indisprimary, k.own IS NULL, NOT x.indisreplident, k.referring IS NULL,
                NOT x.relispartition, NOT x.indisclustered, NOT x.indisunique,
-               CASE WHEN x.relkind = 'i' THEN pg_relation_size(x.indexrelid) ELSE 0 END, x.indexrelid) AS place
+               CASE WHEN x.relkind = 'i' THEN hone.relation_bytes(x.indexrelid) ELSE 0 END, x.indexrelid) AS place
     FROM idx x LEFT JOIN con k ON k.indexrelid = x.indexrelid
     WHERE x.indexrelid IN (SELECT narrow FROM pair WHERE how IS NOT NULL
                            UNION SELECT wide FROM pair WHERE how IS NOT NULL)
@@ -294,7 +294,7 @@ WITH idx AS MATERIALIZED (
              SELECT (SELECT string_agg(quote_ident(a.attname), ', ' ORDER BY k.place)
                      FROM unnest(f.conkey) WITH ORDINALITY k (attnum, place)
                           JOIN pg_attribute a ON a.attrelid = f.conrelid AND a.attnum = k.attnum) AS columns,
-                    sum(pg_relation_size(e.relid)) AS bytes
+                    sum(hone.relation_bytes(e.relid)) AS bytes
              FROM (SELECT f.conrelid WHERE t.relkind <> 'p'
                    UNION ALL
                    SELECT s.relid FROM pg_partition_tree(f.conrelid) s WHERE t.relkind = 'p' AND s.isleaf) e (relid)) m
@@ -321,8 +321,8 @@ WITH idx AS MATERIALIZED (
                                                AND st.stainherit = (t.relkind = 'p')) * 1000 >= t.reltuples, true)))
 )
 SELECT x.index_name, x.table_name, x.problem,
-       CASE WHEN x.relkind = 'i' THEN pg_relation_size(x.indexrelid)
-            ELSE (SELECT sum(pg_relation_size(l.leaf))::bigint FROM leaf l WHERE l.indexrelid = x.indexrelid)
+       CASE WHEN x.relkind = 'i' THEN hone.relation_bytes(x.indexrelid)
+            ELSE (SELECT sum(hone.relation_bytes(l.leaf))::bigint FROM leaf l WHERE l.indexrelid = x.indexrelid)
        END AS size_bytes,
        x.scans, x.last_used,
        x.evidence

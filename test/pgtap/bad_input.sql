@@ -164,6 +164,9 @@ SELECT hone.index_covers(NULL, 1)|\N|1
 SELECT hone.leading_columns('1 2', 9, '{2,1}')|\N|1
 SELECT hone.leading_columns('1 2', -1, '{}')|\N|1
 SELECT hone.leading_columns('1 2', 2, '{NULL}')|22004|null array element not allowed in this context
+SELECT hone.relation_bytes(0)|\N|1
+SELECT hone.relation_bytes('pg_stat_activity'::regclass)|\N|1
+SELECT hone.relation_bytes(NULL)|\N|1
 SELECT hone.plan_captured(-1)|22023|argument "limit_ms" must not be negative
 SELECT hone.plan_captured(NULL)|\N|1
 SELECT hone.fresh_index_size('bad_t')|42809|"bad_t" is not an index

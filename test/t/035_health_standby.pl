@@ -133,11 +133,16 @@ like($err, qr/permission denied to set parameter/, 'only superusers name it');
 on_primary(q{SET pg_hone.standby_index_use = ''; SELECT hone.collect_standby_index_use()});
 is(on_primary('SELECT count(*) FROM hone.standby_use_store'), '0', 'switched off, it is forgotten');
 
+# What is not logged has no file there.
+on_primary(q{
+	CREATE UNLOGGED TABLE unlogged (a int);
+	CREATE INDEX unlogged_a ON unlogged (a);
+	CREATE INDEX unlogged_a_again ON unlogged (a)});
 # The view on the standby: what the primary stored, and this server's own counts.
 $primary->wait_for_catchup($standby);
 is($standby->safe_psql('postgres', q{
 	SELECT string_agg(problem || ':' || index_name, ',' ORDER BY index_name) FROM hone.index_health WHERE problem = 'duplicate'}),
-	'duplicate:public.work_b_again', 'the view works on a standby');
+	'duplicate:public.unlogged_a_again,duplicate:public.work_b_again', 'the view works on a standby');
 is($standby->safe_psql('postgres', 'SELECT count(*) FROM hone.index_usage'), '0', 'and that of the use');
 is($standby->safe_psql('postgres', q{SELECT safe FROM hone.examine_index('work_b_again')}), 't', 'and examining, which keeps nothing');
 
