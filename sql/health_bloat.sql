@@ -8,14 +8,15 @@ SET search_path = health_bloat, public;
 CREATE VIEW found AS
     SELECT replace(index_name, 'health_bloat.', '') AS index, problem, replace(suggestion, 'health_bloat.', '') AS suggestion, safe
     FROM hone.index_health WHERE table_name ~ '^health_bloat\.' AND problem = 'bloated';
-CREATE FUNCTION measure() RETURNS bigint LANGUAGE sql AS $$
+CREATE FUNCTION measure() RETURNS bigint LANGUAGE plpgsql AS $$
+BEGIN
     DELETE FROM hone.index_size_store WHERE index_oid IN (SELECT oid FROM pg_class WHERE relnamespace = 'health_bloat'::regnamespace);
-    SELECT hone.collect_index_sizes();
-    SELECT hone.collect_index_sizes();
-    SELECT hone.collect_index_sizes();
-    SELECT count(*) FROM hone.index_size_store
-    WHERE index_oid IN (SELECT oid FROM pg_class WHERE relnamespace = 'health_bloat'::regnamespace);
-$$;
+    FOR i IN 1..50 LOOP
+        EXIT WHEN hone.collect_index_sizes() = 0;
+    END LOOP;
+    RETURN (SELECT count(*) FROM hone.index_size_store
+            WHERE index_oid IN (SELECT oid FROM pg_class WHERE relnamespace = 'health_bloat'::regnamespace));
+END $$;
 CREATE TABLE big WITH (autovacuum_enabled = off) AS
 SELECT i AS id, md5(i::text) AS m, i % 1000 AS few, (i * 7919::bigint) % 1000003 AS r, repeat('v', i % 50) || i AS v,
        jsonb_build_object('k', i % 1000, 'v', md5(i::text)) AS j, point(i % 1009, i % 907) AS p, int4range(i, i + 9) AS g

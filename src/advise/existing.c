@@ -36,7 +36,7 @@ hone_advise_read_existing(HoneRun *run, Oid relid)
 
 		if (index == NULL)
 			continue;
-		run->existing = lappend(run->existing, hone_health_describe(table, index));
+		run->existing = lappend(run->existing, hone_health_describe(table, index, true));
 		relation_close(index, NoLock);
 	}
 	MemoryContextSwitchTo(old);

@@ -334,6 +334,8 @@ extern void hone_advise_name_uses(List *rels);
 
 /* in statement.c */
 extern void hone_advise_enter_plain(HoneScope *scope);
+extern void hone_advise_start_clock(void);
+extern bool hone_advise_stop_clock(void);
 typedef void (*hone_statement_work) (HoneRun *run, HoneStatement *st,
 									 List *queries, ParamListInfo params,
 									 void *arg);

@@ -525,17 +525,20 @@ hone_fresh_index_size(PG_FUNCTION_ARGS)
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index));
 	BeginInternalSubTransaction(NULL);
 	hone_capture_paused = true;
+	hone_advise_start_clock();
 	PG_TRY();
 	{
 		/* whoever changes it now is not waited for */
 		if (ConditionalLockRelationOid(relid, AccessShareLock) && get_rel_name(index) != NULL)
 			size = imagined_size(index, relid);
+		(void) hone_advise_stop_clock();
 		RollbackAndReleaseCurrentSubTransaction();
 		hone_capture_paused = old_paused;
 	}
 	PG_CATCH();
 	{
 		ErrorData  *edata;
+		bool		late = hone_advise_stop_clock();
 
 		MemoryContextSwitchTo(caller);
 		edata = CopyErrorData();
@@ -543,7 +546,10 @@ hone_fresh_index_size(PG_FUNCTION_ARGS)
 		RollbackAndReleaseCurrentSubTransaction();
 		hone_capture_paused = old_paused;
 		CurrentResourceOwner = owner;
-		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED || edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
+		late = late && edata->sqlerrcode == ERRCODE_QUERY_CANCELED;
+		if (late)
+			;					/* its owner's functions take too long */
+		else if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED || edata->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
 			ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_OPERATOR_INTERVENTION)
 			ReThrowError(edata);
 		FreeErrorData(edata);

@@ -181,12 +181,15 @@ SET lock_timeout = '2s'
 AS $$
 DECLARE
     until timestamptz := clock_timestamp() + interval '3 seconds';
+    age interval := hone.unused_index_age();    -- loads the library, and with it the settings
+    limit_before text := current_setting('pg_hone.advisor_time_limit');
     one record;
     measured int := 0;
 BEGIN
     IF pg_is_in_recovery() THEN
         RETURN 0;
     END IF;
+    PERFORM set_config('pg_hone.advisor_time_limit', '20s', true);
     DELETE FROM hone.index_size_store z
     WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = z.index_oid AND c.relfilenode = z.filenode);
     FOR one IN
@@ -212,6 +215,7 @@ BEGIN
             size_bytes = excluded.size_bytes, estimated_bytes = excluded.estimated_bytes;
         measured := measured + 1;
     END LOOP;
+    PERFORM set_config('pg_hone.advisor_time_limit', limit_before, true);
     RETURN measured;
 END
 $$;

@@ -182,13 +182,36 @@ describe_key(HoneExisting *e, int i, Relation index, AttrNumber attno, Node *exp
 	}
 }
 
+/* As CREATE INDEX wrote it down; NULL: nothing. */
+static Node *
+stored_node(Relation index, AttrNumber attno)
+{
+	HeapTuple	tuple = SearchSysCache1(INDEXRELID, ObjectIdGetDatum(RelationGetRelid(index)));
+	bool		isnull = true;
+	Datum		value = (Datum) 0;
+	Node	   *node;
+
+	if (!HeapTupleIsValid(tuple))
+		return NULL;
+	value = SysCacheGetAttr(INDEXRELID, tuple, attno, &isnull);
+	node = isnull ? NULL : stringToNode(TextDatumGetCString(value));
+	ReleaseSysCache(tuple);
+	return node;
+}
+
+/*
+ * Simplifying expressions may call functions that they are made of: whoever
+ * wants that has become a role that may be made to.
+ */
 HoneExisting *
-hone_health_describe(Relation table, Relation index)
+hone_health_describe(Relation table, Relation index, bool simplify)
 {
 	HoneExisting *e = palloc0(sizeof(HoneExisting));
 	Form_pg_index form = index->rd_index;
-	List	   *expressions = RelationGetIndexExpressions(index);
-	List	   *predicate = RelationGetIndexPredicate(index);
+	List	   *expressions = simplify ? RelationGetIndexExpressions(index) :
+		(List *) stored_node(index, Anum_pg_index_indexprs);
+	Node	   *predicate = simplify ? (Node *) RelationGetIndexPredicate(index) :
+		stored_node(index, Anum_pg_index_indpred);
 	ListCell   *next = list_head(expressions);
 
 	e->oid = RelationGetRelid(index);
@@ -220,9 +243,10 @@ hone_health_describe(Relation table, Relation index)
 	}
 	if (predicate)
 	{
-		e->predicate = hone_health_expression_sql(e->relid,
-												  (Node *) make_ands_explicit(predicate), false);
-		add_columns(&e->columns, (Node *) predicate);
+		Node	   *whole = simplify ? (Node *) make_ands_explicit((List *) predicate) : predicate;
+
+		e->predicate = hone_health_expression_sql(e->relid, whole, false);
+		add_columns(&e->columns, whole);
 	}
 	e->unique = form->indisunique;
 	e->immediate = form->indimmediate;

@@ -4,11 +4,10 @@
  *	  all that another one does, and the counters of standbys.
  *
  * The view hone.index_health reads our tables as the extension's owner; nothing
- * in its rows is anybody's secret. What makes sure that none of the users' code
- * runs as that owner: an index's expressions are simplified, by which functions of
- * the table's owner may be called, as that owner and in a security-restricted
- * operation. No lock is waited for (who holds one has the answer NULL for that
- * pair of indexes), and all are let go at once.
+ * in its rows is anybody's secret. None of the users' code is run for it: an
+ * index's expressions are compared as they were written down, since to simplify
+ * them is to call functions they are made of. No lock is waited for (who holds
+ * one has the answer NULL for that pair of indexes), and all are let go at once.
  *
  * The relation that pg_hone.standby_index_use names may be a view or a foreign
  * table, so reading it runs code of whoever owns it. It is read as its owner,
@@ -196,8 +195,8 @@ compare(Relation table, Oid wide_oid, Oid narrow_oid)
 
 	if (wide && narrow)
 	{
-		HoneExisting *w = hone_health_describe(table, wide);
-		HoneExisting *n = hone_health_describe(table, narrow);
+		HoneExisting *w = hone_health_describe(table, wide, false);
+		HoneExisting *n = hone_health_describe(table, narrow, false);
 
 		if (hone_health_covers(w, n) && hone_health_enforces(w, n))
 			result = hone_health_covers(n, w) && hone_health_enforces(n, w) ?
@@ -233,6 +232,7 @@ hone_index_covers(PG_FUNCTION_ARGS)
 		UnlockRelationOid(relid, AccessShareLock);
 		PG_RETURN_NULL();
 	}
+	/* no code of his is run, but if it were, it would be as himself */
 	hone_enter_role(&scope, table->rd_rel->relowner, NULL);
 	hone_settings_be_plain();
 	result = compare(table, wide, narrow);

@@ -60,7 +60,7 @@ typedef struct HoneExisting
  * The caller has the table and the index open and locked, and search_path =
  * pg_catalog, pg_temp: so that equal things have equal text.
  */
-extern HoneExisting *hone_health_describe(Relation table, Relation index);
+extern HoneExisting *hone_health_describe(Relation table, Relation index, bool simplify);
 extern char *hone_health_expression_sql(Oid relid, Node *expr, bool as_key);
 
 extern bool hone_health_key_equal(const HoneKey *a, const HoneKey *b, bool reversed);
