@@ -93,9 +93,21 @@ SELECT safe, cardinality(worse) AS worse, statements > 0 AS statements,
 SELECT safe, worse, regexp_replace(reason, '[0-9]+', 'N') AS reason FROM hone.examine_index('work_lower');
 SELECT safe, worse, regexp_replace(reason, '[0-9]+', 'N') AS reason FROM hone.examine_index('work_pkey');
 SELECT index, problem, safe FROM found WHERE index = 'work_lower';
+-- with other indexes beside it, it is another question
+BEGIN;
+CREATE INDEX work_more ON work (e);
+SELECT index, problem, safe FROM found WHERE index = 'work_lower';
+ROLLBACK;
+SELECT index, problem, safe FROM found WHERE index = 'work_lower';
+BEGIN;
+DROP INDEX work_a;
+SELECT index, problem, safe FROM found WHERE index = 'work_lower';
+ROLLBACK;
+\set VERBOSITY terse
 SELECT hone.examine_index('work');
 SELECT hone.examine_index('pg_class_oid_index');
 SELECT hone.examine_index(NULL);
+\set VERBOSITY default
 SELECT hone.examine_indexes() >= 0 AS examined;
 
 -- Invalid ones: not built to the end, leftovers, and one that another does the work of.

@@ -37,6 +37,9 @@ BEGIN
     END IF;
     SELECT x.indrelid, x.usable, x.guards,
            -- what is superfluous on the same table may go at the same time
+           ARRAY(SELECT o.indexrelid FROM pg_index o
+                 WHERE o.indrelid = x.indrelid AND o.indisvalid AND o.indisready AND o.indislive
+                 ORDER BY 1) AS indexes,
            ARRAY(SELECT o.indexrelid::regclass FROM hone.index_facts o
                  WHERE o.indrelid = x.indrelid AND o.indexrelid <> x.indexrelid AND o.how IS NOT NULL
                    AND o.guards = '{}' AND x.how IS NOT NULL) AS also
@@ -61,9 +64,9 @@ BEGIN
             p.statements, CASE p.statements WHEN 1 THEN 'statement' ELSE 'statements' END) END;
     IF NOT pg_is_in_recovery() AND current_setting('transaction_read_only') = 'off' THEN
         INSERT INTO hone.index_examination_store AS e
-        VALUES (index, f.indrelid, clock_timestamp(), p.safe, p.statements, p.worse, reason)
+        VALUES (index, f.indrelid, f.indexes, clock_timestamp(), p.safe, p.statements, p.worse, reason)
         ON CONFLICT (index_oid) DO UPDATE
-        SET relid = excluded.relid, examined_at = excluded.examined_at, safe = excluded.safe,
+        SET relid = excluded.relid, indexes = excluded.indexes, examined_at = excluded.examined_at, safe = excluded.safe,
             statements = excluded.statements, worse = excluded.worse, reason = excluded.reason;
     END IF;
     IF f.guards <> '{}' THEN

@@ -86,6 +86,7 @@ COMMENT ON TABLE hone.index_size_store IS 'How large indexes are, and would be w
 CREATE TABLE hone.index_examination_store (
     index_oid   oid PRIMARY KEY,
     relid       oid NOT NULL,
+    indexes     oid[] NOT NULL,            -- of the table, then: with others it is another question
     examined_at timestamptz NOT NULL,
     safe        bool,
     statements  int NOT NULL,

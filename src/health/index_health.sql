@@ -172,11 +172,15 @@ WITH idx AS MATERIALIZED (
     SELECT l.indexrelid, sum(c.write_cost) AS write_cost, sum(c.entries) AS entries, sum(c.hot_lost) AS hot_lost
     FROM hone.index_cost_store c JOIN leaf l ON l.leaf = c.index_oid
     GROUP BY l.indexrelid
+), beside AS MATERIALIZED (
+    SELECT x.indrelid, array_agg(x.indexrelid ORDER BY x.indexrelid) FILTER (WHERE x.usable) AS indexes
+    FROM idx x GROUP BY x.indrelid
 ), base AS MATERIALIZED (
     SELECT x.*, w.index_name AS wide_name,
            u.scans, u.last_used, u.unused_since, u.first_seen, u.standby_scans, u.quiet,
-           coalesce(q.queries, 0) AS queries, c.write_cost, c.hot_lost
+           coalesce(q.queries, 0) AS queries, c.write_cost, c.hot_lost, b.indexes
     FROM idx x
+         JOIN beside b ON b.indrelid = x.indrelid
          LEFT JOIN idx w ON w.indexrelid = x.wide
          LEFT JOIN used u ON u.indexrelid = x.indexrelid
          LEFT JOIN captured q ON q.indexrelid = x.indexrelid
@@ -344,7 +348,8 @@ SELECT x.index_name, x.table_name, x.problem,
        x.first_seen, e.examined_at
 FROM problem x
      LEFT JOIN hone.index_examination_store e
-            ON e.index_oid = x.indexrelid AND e.relid = x.indrelid AND e.examined_at > now() - interval '7 days'
+            ON e.index_oid = x.indexrelid AND e.relid = x.indrelid AND e.indexes = x.indexes
+               AND e.examined_at > now() - interval '7 days'
 UNION ALL
 SELECT NULL, m.table_name, 'missing_fk', m.bytes::bigint, NULL, NULL,
        format('The foreign key %I (%s) refers to %s, of which %s rows were deleted and %s updated (not HOT); whenever a key goes, the %s of the table are searched without an index.%s',
