@@ -140,11 +140,11 @@ DEALLOCATE long;
 -- counters; a load is not use
 CREATE TABLE :copied (id int, owner int) WITH (autovacuum_enabled = off);
 CREATE INDEX ON :copied (owner);
-SELECT hone.collect_index_use() >= 0 AS collected;
+SELECT hone.collect_table_writes() >= 0 AS collected;
 CREATE TABLE source AS SELECT i AS id, i AS owner FROM generate_series(1, 5000) i;
 INSERT INTO :copied SELECT * FROM source;
 SELECT pg_stat_force_next_flush();
-SELECT hone.collect_index_use() >= 0 AS collected;
+SELECT hone.collect_table_writes() >= 0 AS collected;
 VACUUM ANALYZE :copied;
 SET pg_hone.enabled = on;
 SELECT count(*) FROM :copied WHERE id = 5;
@@ -152,7 +152,7 @@ SET pg_hone.enabled = off;
 SELECT entries FROM measured(:'copied');
 INSERT INTO :copied SELECT * FROM source WHERE id <= 700;
 SELECT pg_stat_force_next_flush();
-SELECT hone.collect_index_use() >= 0 AS collected;
+SELECT hone.collect_table_writes() >= 0 AS collected;
 INSERT INTO :copied SELECT * FROM source WHERE id <= 300;
 SELECT pg_stat_force_next_flush();
 SELECT entries FROM measured(:'copied');
@@ -161,7 +161,7 @@ SELECT entries FROM measured(:'copied');
 SELECT count(*) FROM hone.table_writes_store WHERE relid = :'copied'::regclass;
 CREATE TEMP TABLE was AS SELECT :'copied'::regclass::oid AS relid;
 DROP TABLE :copied;
-SELECT hone.collect_index_use() >= 0 AS collected;
+SELECT hone.collect_table_writes() >= 0 AS collected;
 SELECT count(*) FROM hone.table_writes_store t JOIN was USING (relid);
 
 -- Bad input

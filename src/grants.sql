@@ -38,6 +38,10 @@ GRANT EXECUTE ON FUNCTION hone.collector_databases(), hone.collector_cost() TO P
 -- whatif
 GRANT SELECT ON hone.hidden_indexes TO PUBLIC;
 
+-- health
+GRANT SELECT ON hone.index_health, hone.index_usage, hone.index_scan_history TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.index_health_rows() TO PUBLIC;
+
 -- pool
 GRANT SELECT ON hone.pool_stats, hone.pool_summary TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.pool_peaks(), hone.pool_counters() TO PUBLIC;

@@ -17,6 +17,7 @@
 #include "apply/apply.h"
 #include "base/compat.h"
 #include "base/shmem.h"
+#include "health/health.h"
 #include "jobs/jobs.h"
 #include "pool/pool.h"
 #include "probe/probe.h"
@@ -45,6 +46,7 @@ _PG_init(void)
 
 	hone_whatif_init();			/* inside of probe's, which measures planning */
 	hone_probe_init();
+	hone_health_init();
 	hone_pool_init();
 
 	hone_advise_init();

@@ -48,11 +48,6 @@ hone_advise_init(void)
 							 "Above one it proposes fewer indexes on tables that are written to, at zero it ignores writes.",
 							 &hone_advise_write_cost_factor, 1.0, 0, 1000,
 							 PGC_USERSET, 0, NULL, NULL, NULL);
-	DefineCustomIntVariable("pg_hone.unused_index_age",
-							"Sets for how long an index must not have been scanned before the advisor proposes to drop it.",
-							"Long enough for what runs only at the end of a month.",
-							&hone_advise_unused_index_age, 35 * 24 * 60, 0, INT_MAX,
-							PGC_USERSET, GUC_UNIT_MIN, NULL, NULL, NULL);
 }
 
 static int64

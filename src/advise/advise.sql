@@ -96,16 +96,6 @@ CREATE TABLE hone.advisor_hint_store (
 );
 COMMENT ON TABLE hone.advisor_hint_store IS 'What helps instead of an index, or besides';
 
--- Since when is an index not scanned, as far as can be known? Since its count of
--- scans last changed, or since it was first seen.
-CREATE TABLE hone.index_use_store (
-    index_oid oid PRIMARY KEY,
-    relid     oid NOT NULL,
-    since     timestamptz NOT NULL,
-    scans     bigint NOT NULL
-) WITH (fillfactor = 80);
-COMMENT ON TABLE hone.index_use_store IS 'Since when the count of scans of each index has not changed';
-
 -- What the server counted for a table when the window of the query statistics
 -- began, or when the table was first seen; and, to tell loads from use, how many
 -- rows came in at once.
@@ -121,7 +111,7 @@ CREATE TABLE hone.table_writes_store (
 COMMENT ON TABLE hone.table_writes_store IS
 'Counters of each table''s writes when the query statistics began';
 
-CREATE FUNCTION hone.collect_index_use() RETURNS bigint
+CREATE FUNCTION hone.collect_table_writes() RETURNS bigint
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
 SET lock_timeout = '5s'
@@ -129,7 +119,6 @@ AS $$
 DECLARE
     window_start timestamptz := '-infinity';
     changed bigint;
-    more bigint;
 BEGIN
     IF pg_is_in_recovery() THEN
         RETURN 0;
@@ -139,18 +128,6 @@ BEGIN
     EXCEPTION WHEN object_not_in_prerequisite_state THEN
         NULL;                           -- not preloaded: no window
     END;
-
-    DELETE FROM hone.index_use_store u
-    WHERE NOT EXISTS (SELECT FROM pg_index i WHERE i.indexrelid = u.index_oid AND i.indrelid = u.relid);
-    INSERT INTO hone.index_use_store AS u
-    SELECT i.indexrelid, i.indrelid, clock_timestamp(), pg_stat_get_numscans(i.indexrelid)
-    FROM pg_index i JOIN pg_class c ON c.oid = i.indrelid
-    WHERE c.oid >= 16384 AND c.relkind IN ('r', 'm') AND c.relpersistence <> 't'
-      AND c.relnamespace <> 'hone'::regnamespace
-    ORDER BY i.indexrelid
-    ON CONFLICT (index_oid) DO UPDATE SET since = excluded.since, scans = excluded.scans
-    WHERE u.scans <> excluded.scans;
-    GET DIAGNOSTICS changed = ROW_COUNT;
 
     DELETE FROM hone.table_writes_store t
     WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = t.relid AND c.relkind = 'r');
@@ -177,12 +154,12 @@ BEGIN
                   OR excluded.updated < t.updated OR excluded.deleted < t.deleted) f (anew))
     WHERE t.seen_inserted <> excluded.inserted OR t.since < window_start
        OR excluded.updated < t.updated OR excluded.deleted < t.deleted;
-    GET DIAGNOSTICS more = ROW_COUNT;
-    RETURN changed + more;
+    GET DIAGNOSTICS changed = ROW_COUNT;
+    RETURN changed;
 END
 $$;
-COMMENT ON FUNCTION hone.collect_index_use() IS
-'Notes which indexes were scanned, and begins to count the writes of tables where that is due; returns how many had something new';
+COMMENT ON FUNCTION hone.collect_table_writes() IS
+'Begins to count the writes of tables where that is due; returns of how many there was something new';
 
 -- Rows are for those who asked, for the owner of the table, and for
 -- pg_read_all_stats. A reason names no statement; what queries say is in

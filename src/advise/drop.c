@@ -53,7 +53,7 @@ is_dropped(HoneRun *run, const HoneExisting *e)
 static bool
 is_kept(const HoneExisting *e, const HoneExisting *other)
 {
-	if (!hone_advise_existing_covers(other, e) || !other->droppable)
+	if (!hone_health_covers(other, e) || !other->droppable)
 		return true;			/* they are not the same, or the other one stays anyway */
 	return e->pages < other->pages || (e->pages == other->pages && e->oid < other->oid);
 }
@@ -67,8 +67,8 @@ covering_existing(HoneRun *run, HoneExisting *e)
 	{
 		HoneExisting *other = lfirst(lc);
 
-		if (!is_dropped(run, other) && hone_advise_existing_covers(other, e) &&
-			(!hone_advise_existing_covers(e, other) || is_kept(other, e)))
+		if (!is_dropped(run, other) && hone_health_covers(other, e) &&
+			(!hone_health_covers(e, other) || is_kept(other, e)))
 			return other;
 	}
 	return NULL;

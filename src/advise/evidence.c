@@ -8,10 +8,9 @@
  * whose parent loses rows is checked through it. Statistics say since when they
  * count, but not since when there is an index: so hone.index_use_store keeps since
  * when each index is known and its count has not changed, which also outlives
- * a reset of the statistics. It is brought up to date by the collector and
- * before each run.
- *
- * What happens on standbys is not counted here, and the text says so.
+ * a reset of the statistics. It is kept by the collector (health.sql), as are
+ * the counts of standbys, if somebody shows them: hone.standby_use_store. Else
+ * what happens there is not counted, and the text says so.
  */
 #include "postgres.h"
 
@@ -27,8 +26,6 @@
 
 #define SECS_PER_DAY_F ((double) SECS_PER_DAY)
 
-int			hone_advise_unused_index_age = 35 * 24 * 60;
-
 /* An index whose count of scans has not changed for some time. */
 typedef struct HoneIndexUse
 {
@@ -41,7 +38,9 @@ typedef struct HoneIndexUse
 void
 hone_advise_load_use(HoneRun *run)
 {
-	if (SPI_execute("SELECT u.index_oid, u.since, u.scans::pg_catalog.float8 FROM hone.index_use_store u",
+	if (SPI_execute("SELECT u.index_oid, greatest(u.since, b.since), u.scans::pg_catalog.float8"
+					" FROM hone.index_use_store u"
+					" LEFT JOIN hone.standby_use_store b ON b.index_oid = u.index_oid",
 					true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the use of indexes");
 	for (uint64 i = 0; i < SPI_processed; i++)
@@ -107,7 +106,7 @@ hone_advise_is_unused(HoneRun *run, const HoneExisting *e)
 	if (!run->captured || !e->droppable || is_planned_with(run, e))
 		return false;
 	age = unscanned_for(run, e->oid);
-	return age >= 0 && age >= hone_advise_unused_index_age * 60.0;
+	return age >= 0 && age >= hone_health_unused_index_age * 60.0;
 }
 
 /* How many columns of a foreign key an index has first. */
@@ -174,11 +173,12 @@ hone_advise_needed_by_fkey(HoneRun *run, const HoneExisting *e, List *dropped)
 }
 
 static bool
-has_standbys(void)
+has_unseen_standbys(void)
 {
 	bool		result;
 
-	result = SPI_execute("SELECT FROM pg_catalog.pg_stat_get_wal_senders() LIMIT 1", true, 0) == SPI_OK_SELECT &&
+	result = SPI_execute("SELECT FROM pg_catalog.pg_stat_get_wal_senders()"
+						 " WHERE NOT EXISTS (SELECT FROM hone.standby_read_store) LIMIT 1", true, 0) == SPI_OK_SELECT &&
 		SPI_processed > 0;
 	return result;
 }
@@ -199,7 +199,7 @@ hone_advise_evidence(HoneRun *run, const HoneExisting *e)
 		touching += list_member_oid(run->statements[i]->relids, e->relid);
 	hone_enter_owner(&scope);
 	SPI_connect();
-	standbys = has_standbys();
+	standbys = has_unseen_standbys();
 	SPI_finish();
 	hone_leave(&scope);
 

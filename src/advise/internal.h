@@ -31,26 +31,12 @@
 #include "portability/instr_time.h"
 #include "utils/array.h"
 #include "base/owner.h"
+#include "health/health.h"
 #include "whatif/whatif.h"
 
 #define HONE_MAX_KEYS		6	/* key columns of a candidate */
 #define HONE_MAX_INCLUDED	10	/* columns in INCLUDE */
 #define HONE_SMALL_PAGES	32	/* smaller tables rarely need an index */
-
-/* A column or expression an index is, or could be, keyed by. */
-typedef struct HoneKey
-{
-	const char *sql;			/* quoted column, or expression in parentheses;
-								 * this is its identity */
-	const char *label;			/* a word for it in the index's name */
-	AttrNumber	attno;			/* 0 for an expression */
-	Oid			opclass;		/* InvalidOid: the default one of the type */
-	Oid			opfamily;
-	Oid			collation;		/* InvalidOid: the key's own */
-	bool		desc;
-	bool		nulls_first;
-	Bitmapset  *columns;		/* attributes it is made of */
-} HoneKey;
 
 typedef enum HoneUseKind
 {
@@ -188,6 +174,8 @@ typedef struct HoneStatement
 	double		duration_ms;	/* of the sample; 0: not measured */
 	bool		generic;		/* stands for executions with a generic plan */
 	bool		check;			/* asked by the server itself, see fkey.c */
+	bool		traced;			/* its relations are known from when it ran */
+	List	   *traced_relids;
 
 	const char *failure;		/* why it is out of the run, or NULL */
 	double		weight;			/* calls, corrected by measured time */
@@ -218,30 +206,6 @@ typedef struct HoneStatement
 	HonePrice  *final;			/* under the chosen set, if it touches it */
 	const char *final_plan;
 } HoneStatement;
-
-/* What an existing index is, in a candidate's words. */
-typedef struct HoneExisting
-{
-	Oid			oid;
-	Oid			relid;
-	Oid			amoid;
-	const char *name;
-	int			nkeys;
-	HoneKey    *keys;
-	Bitmapset  *included;
-	Bitmapset  *columns;		/* all attributes it depends on */
-	bool		expressions;	/* has a key that is not a column */
-	const char *predicate;		/* NULL: none */
-	const char *options;		/* storage parameters and those of operator classes */
-	bool		unique;
-	bool		valid;
-	bool		droppable;		/* as far as the index itself is concerned */
-	List	   *fkeys;			/* of ForeignKeyCacheInfo: those it may support */
-	double		pages;
-	double		tuples;
-	double		selectivity;	/* of its predicate */
-	int64		size_bytes;
-} HoneExisting;
 
 typedef struct HoneCandidate
 {
@@ -371,10 +335,11 @@ extern List *hone_advise_read_end(void);
 extern HoneReadState hone_advise_read_suspend(void);
 extern void hone_advise_read_resume(HoneReadState state);
 extern void hone_advise_name_uses(List *rels);
-extern char *hone_advise_expression_sql(Oid relid, Node *expr, bool as_key);
 
 /* in statement.c */
 extern void hone_advise_enter_plain(HoneScope *scope);
+extern void hone_advise_start_clock(void);
+extern bool hone_advise_stop_clock(void);
 typedef void (*hone_statement_work) (HoneRun *run, HoneStatement *st,
 									 List *queries, ParamListInfo params,
 									 void *arg);
@@ -390,11 +355,7 @@ extern void hone_advise_hold_tables(HoneRun *run);
 
 /* in existing.c */
 extern void hone_advise_read_existing(HoneRun *run, Oid relid);
-extern bool hone_advise_key_equal(const HoneKey *a, const HoneKey *b, bool reversed);
-extern bool hone_advise_is_prefix(const HoneKey *shorter, int nshorter,
-								  const HoneKey *longer, int nlonger);
 extern bool hone_advise_candidate_covers(const HoneCandidate *c, const HoneExisting *e);
-extern bool hone_advise_existing_covers(const HoneExisting *wide, const HoneExisting *narrow);
 extern HoneExisting *hone_advise_covered_by(HoneRun *run, const HoneCandidate *c);
 
 /* in candidate.c */
@@ -483,6 +444,7 @@ extern List *hone_advise_writes(HoneRun *run);
 extern double hone_advise_write_share(Oid written, Oid indexed);
 extern Bitmapset *hone_advise_map_columns(Bitmapset *columns, Oid from, Oid to);
 extern double hone_advise_rows_of(Oid relid);
+extern Oid	hone_advise_root_of(Oid relid);
 
 /* in measured.c */
 extern void hone_advise_load_measured(HoneRun *run);
@@ -490,7 +452,6 @@ extern void hone_advise_weigh_samples(HoneRun *run);
 extern double hone_advise_measured_read(const HoneQueryGroup *group, Oid relid);
 
 /* in evidence.c */
-extern int	hone_advise_unused_index_age;
 extern void hone_advise_load_use(HoneRun *run);
 extern bool hone_advise_is_unused(HoneRun *run, const HoneExisting *e);
 extern bool hone_advise_needed_by_fkey(HoneRun *run, const HoneExisting *e, List *dropped);

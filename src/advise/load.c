@@ -236,6 +236,20 @@ load_group(HoneRun *run, int64 queryid, Oid userid, const char *query,
 	return group;
 }
 
+/* The relations that the execution it was taken from had to do with. */
+static void
+set_traced(HoneStatement *st, ArrayType *array)
+{
+	Datum	   *datums;
+	bool	   *nulls;
+	int			n;
+
+	deconstruct_array(array, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &datums, &nulls, &n);
+	for (int i = 0; i < n; i++)
+		if (!nulls[i])
+			st->traced_relids = lappend_oid(st->traced_relids, DatumGetObjectId(datums[i]));
+}
+
 /* What its text means and how it is planned depends on these. */
 static void
 set_surroundings(HoneStatement *st, HeapTuple tuple, TupleDesc desc)
@@ -252,6 +266,10 @@ set_surroundings(HoneStatement *st, HeapTuple tuple, TupleDesc desc)
 	value = COLUMN(10);
 	if (!isnull)
 		set_settings(st, DatumGetArrayTypePCopy(value));
+	value = COLUMN(16);
+	st->traced = !isnull;
+	if (!isnull)
+		set_traced(st, DatumGetArrayTypeP(value));
 }
 
 /* Its text still says which columns it changes. */
@@ -388,7 +406,7 @@ add_generic(HoneRun *run)
 #define SAMPLES_SQL(samples) \
 	" SELECT s.queryid, s.userid, s.query, s.parameters, s.param_types, s.search_path," \
 	"  s.calls, s.total_ms, s.replannable, " SETTINGS_SQL ", s.duration_ms," \
-	"  s.mean_rows, s.generic_share, s.upto, s.counts" \
+	"  s.mean_rows, s.generic_share, s.upto, s.counts, s.relids" \
 	" FROM (SELECT k.*, coalesce(m.calls, pg_catalog.count(*) OVER one) AS calls," \
 	"  coalesce(m.total_ms, pg_catalog.sum(k.duration_ms) OVER one) AS total_ms," \
 	"  m.mean_rows, m.generic_share, m.upto, m.counts" \

@@ -45,7 +45,7 @@ static bool
 same_keys(const HoneCandidate *a, const HoneCandidate *b)
 {
 	return a->nkeys == b->nkeys &&
-		hone_advise_is_prefix(a->keys, a->nkeys, b->keys, b->nkeys);
+		hone_health_is_prefix(a->keys, a->nkeys, b->keys, b->nkeys);
 }
 
 static bool
@@ -127,7 +127,7 @@ merge_keys(HoneCandidate *merged, const HoneStatement *st, const HoneCandidate *
 	if (common == 0)
 	{
 		/* one may still be the beginning of the other */
-		if (!hone_advise_is_prefix(mine->keys, mine->nkeys, other->keys, other->nkeys))
+		if (!hone_health_is_prefix(mine->keys, mine->nkeys, other->keys, other->nkeys))
 			return false;
 		merged->nkeys = other->nkeys;
 		memcpy(merged->keys, other->keys, sizeof(merged->keys));
@@ -262,7 +262,7 @@ merge_predicates(Oid relid, const HonePredicate *a, const HonePredicate *b)
 	merged = palloc0(sizeof(HonePredicate));
 	*merged = *a;
 	merged->clause = clause;
-	merged->sql = hone_advise_expression_sql(relid, clause, false);
+	merged->sql = hone_health_expression_sql(relid, clause, false);
 	merged->selectivity = Min(1, a->selectivity + b->selectivity);
 	merged->literal = a->literal && b->literal;
 	return merged;

@@ -31,7 +31,6 @@
 #include "parser/parsetree.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
-#include "utils/ruleutils.h"
 
 #include "advise/read.h"
 #include "base/compat.h"
@@ -395,19 +394,6 @@ hone_advise_read_end(void)
 	return result;
 }
 
-/* Text of a column or expression, as it stands in CREATE INDEX. */
-char *
-hone_advise_expression_sql(Oid relid, Node *expr, bool as_key)
-{
-	char	   *text;
-
-	if (as_key && IsA(expr, Var))
-		return pstrdup(quote_identifier(get_attname(relid, ((Var *) expr)->varattno, false)));
-	text = deparse_expression(expr, deparse_context_for(get_rel_name(relid), relid),
-							  false, false);
-	return as_key ? psprintf("(%s)", text) : text;
-}
-
 /* A word for the key in the name of an index. */
 static const char *
 key_label(Oid relid, HoneUse *use)
@@ -427,7 +413,7 @@ key_label(Oid relid, HoneUse *use)
 static void
 name_use(Oid relid, HoneUse *use)
 {
-	use->key.sql = hone_advise_expression_sql(relid, use->expr, true);
+	use->key.sql = hone_health_expression_sql(relid, use->expr, true);
 	use->key.label = key_label(relid, use);
 }
 
@@ -456,7 +442,7 @@ hone_advise_name_uses(List *rels)
 		{
 			HonePredicate *predicate = lfirst(lc);
 
-			predicate->sql = hone_advise_expression_sql(rel->relid, predicate->clause, false);
+			predicate->sql = hone_health_expression_sql(rel->relid, predicate->clause, false);
 		}
 	}
 }

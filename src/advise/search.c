@@ -385,7 +385,7 @@ has_same_keys(const HoneCandidate *a, const HoneCandidate *b)
 		bool		found = false;
 
 		for (int k = 0; k < b->nkeys; k++)
-			found |= hone_advise_key_equal(&a->keys[i], &b->keys[k], false);
+			found |= hone_health_key_equal(&a->keys[i], &b->keys[k], false);
 		if (!found)
 			return false;
 	}

@@ -69,10 +69,10 @@ work_timeout(void)
 	return id;
 }
 
-static void
-start_clock(const HoneStatement *st)
+void
+hone_advise_start_clock(void)
 {
-	if (st->as_caller || clocks++ > 0)
+	if (clocks++ > 0)
 		return;
 	took_too_long = false;
 	enable_timeout_after(work_timeout(),
@@ -83,10 +83,10 @@ start_clock(const HoneStatement *st)
  * True when the time was up. A cancel of our own that nobody has noticed yet
  * must not hit what comes next; whoever else asks for one meanwhile asks again.
  */
-static bool
-stop_clock(const HoneStatement *st)
+bool
+hone_advise_stop_clock(void)
 {
-	if (st->as_caller || --clocks > 0)
+	if (--clocks > 0)
 		return false;
 	disable_timeout(work_timeout(), false);
 	if (took_too_long)
@@ -198,19 +198,21 @@ hone_advise_with_statement(HoneRun *run, HoneStatement *st,
 	MemoryContextReset(run->scratch);
 	MemoryContextSwitchTo(run->scratch);
 	hone_capture_paused = true; /* that it is rolled back is no error caught */
-	start_clock(st);
+	if (!st->as_caller)
+		hone_advise_start_clock();
 	outer = hone_advise_read_suspend();
 	PG_TRY();
 	{
 		analyze_and_work(run, st, work, arg);
-		(void) stop_clock(st);
+		if (!st->as_caller)
+			(void) hone_advise_stop_clock();
 		RollbackAndReleaseCurrentSubTransaction();
 		hone_capture_paused = old_paused;
 	}
 	PG_CATCH();
 	{
 		ErrorData  *edata;
-		bool		late = stop_clock(st);
+		bool		late = !st->as_caller && hone_advise_stop_clock();
 
 		hone_advise_read_resume(outer);
 		MemoryContextSwitchTo(run->memory);

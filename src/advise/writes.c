@@ -61,8 +61,8 @@ hone_advise_rows_of(Oid relid)
 }
 
 /* The table that writes to this one are counted under. */
-static Oid
-root_of(Oid relid)
+Oid
+hone_advise_root_of(Oid relid)
 {
 	List	   *ancestors;
 
@@ -305,11 +305,11 @@ add_uncaptured(HoneRun *run)
 	if (run->counted == NIL)
 		return;
 	foreach(lc, run->existing_of)
-		roots = list_append_unique_oid(roots, root_of(lfirst_oid(lc)));
+		roots = list_append_unique_oid(roots, hone_advise_root_of(lfirst_oid(lc)));
 	foreach(lc, run->measured)
-		((HoneMeasuredWrite *) lfirst(lc))->root = root_of(((HoneMeasuredWrite *) lfirst(lc))->relid);
+		((HoneMeasuredWrite *) lfirst(lc))->root = hone_advise_root_of(((HoneMeasuredWrite *) lfirst(lc))->relid);
 	foreach(lc, run->counted)
-		((HoneCountedWrites *) lfirst(lc))->root = root_of(((HoneCountedWrites *) lfirst(lc))->relid);
+		((HoneCountedWrites *) lfirst(lc))->root = hone_advise_root_of(((HoneCountedWrites *) lfirst(lc))->relid);
 	foreach(lc, roots)
 	{
 		Oid			root = lfirst_oid(lc);

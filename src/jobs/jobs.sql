@@ -43,7 +43,12 @@ AS $$
         (7, 'expire_captured', 3600),
         (8, 'expire_query_history', 600),
         (9, 'collect_index_use', 600),
-        (20, 'auto_tune', 60)
+        (10, 'collect_table_writes', 600),
+        (20, 'auto_tune', 60),
+        (30, 'collect_standby_index_use', 600),
+        (31, 'collect_index_usage', 3600),
+        (32, 'collect_index_sizes', 3600),
+        (33, 'examine_indexes', 3600)
     ) AS s (place, step, every_s)
     WHERE to_regprocedure(format('hone.%I()', s.step)) IS NOT NULL
     ORDER BY s.place

@@ -179,6 +179,29 @@ SELECT * FROM hone.advise('DECLARE c CURSOR FOR SELECT * FROM bad_t WHERE n=1')|
 SELECT * FROM hone.advise('SELECT * INTO zz FROM bad_t')|0A000|statements that create a table cannot be planned
 SELECT * FROM hone.advise('SELECT * FROM pg_class WHERE relpages = 4')|\N|0
 SELECT * FROM hone.advise('SELECT * FROM bad_t WHERE id=$1', ARRAY[['1']])|2202E|argument "parameters" must be a one-dimensional array
+SELECT * FROM hone.examine_index(NULL)|22004|argument "index" must not be null
+SELECT * FROM hone.examine_index('bad_t')|42809|"public.bad_t" is not an index
+SELECT * FROM hone.examine_index('nowhere')|42P01|relation "nowhere" does not exist
+SELECT * FROM hone.examine_index('pg_class_oid_index')|42809|"pg_class_oid_index" is no index of a user's table
+SELECT * FROM hone.examine_index(0)|42809|"-" is not an index
+SELECT * FROM hone.plan_without_index(NULL, NULL)|22004|argument "index" must not be null
+SELECT * FROM hone.plan_without_index(1, NULL)|42704|index with OID 1 does not exist
+SELECT * FROM hone.plan_without_index('bad_t', NULL)|42809|"bad_t" is not an index
+SELECT * FROM hone.plan_without_index('bad_t_pkey', '{bad_t,1,NULL}')|\N|1
+SELECT hone.index_covers(0, 1)|\N|1
+SELECT hone.index_covers('bad_t'::regclass, 'bad_t_pkey'::regclass)|\N|1
+SELECT hone.index_covers(NULL, 1)|\N|1
+SELECT hone.leading_columns('1 2', 9, '{2,1}')|\N|1
+SELECT hone.leading_columns('1 2', -1, '{}')|\N|1
+SELECT hone.leading_columns('1 2', 2, '{NULL}')|22004|null array element not allowed in this context
+SELECT hone.relation_bytes(0)|\N|1
+SELECT hone.relation_bytes('pg_stat_activity'::regclass)|\N|1
+SELECT hone.relation_bytes(NULL)|\N|1
+SELECT hone.plan_captured(-1)|22023|argument "limit_ms" must not be negative
+SELECT hone.plan_captured(NULL)|\N|1
+SELECT hone.fresh_index_size('bad_t')|42809|"bad_t" is not an index
+SELECT hone.fresh_index_size(1)|42704|index with OID 1 does not exist
+SELECT hone.fresh_index_size(NULL)|\N|1
 SELECT * FROM hone.index_costs('{}')|22023|argument "statements" must not be empty
 SELECT * FROM hone.index_costs(ARRAY[NULL]::text[])|22004|argument "statements" must not contain nulls
 SELECT * FROM hone.index_costs(NULL, '{1}')|22023|argument "weights" needs "statements"

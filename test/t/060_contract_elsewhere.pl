@@ -30,6 +30,8 @@ $primary->start;
 $primary->safe_psql('postgres', q{
 	CREATE EXTENSION pg_hone;
 	CREATE TABLE t AS SELECT i AS a, now() AS at, repeat('f', 50) AS f FROM generate_series(1, 20000) i;
+	CREATE INDEX x ON t (a);
+	CREATE INDEX x_again ON t (a);
 	ANALYZE t;
 	CREATE ROLE ungranted LOGIN;
 	GRANT ALL ON t TO ungranted;
@@ -106,6 +108,17 @@ __DATA__
 00000|42501|00000|SELECT * FROM hone.index_costs(ARRAY['SELECT * FROM t WHERE a=1'])
 55000|42501|00000|SELECT * FROM hone.advisor_workload()
 00000|42501|00000|SELECT hone.collect_index_use()
+00000|42501|00000|SELECT hone.collect_table_writes()
+00000|42501|00000|SELECT hone.collect_standby_index_use()
+00000|42501|00000|SELECT hone.collect_index_usage()
+00000|42501|00000|SELECT hone.collect_index_sizes()
+00000|42501|00000|SELECT hone.examine_indexes()
+00000|42501|25006|SELECT hone.plan_captured(100)
+00000|42501|00000|SELECT hone.fresh_index_size('x')
+00000|42501|00000|SELECT * FROM hone.examine_index('x')
+00000|00000|00000|SELECT * FROM hone.index_health
+00000|00000|00000|SELECT * FROM hone.index_usage
+00000|00000|00000|SELECT * FROM hone.index_scan_history
 00000|42704|00000|SELECT hone.explain_recommendation(1)
 00000|00000|00000|SELECT * FROM hone.recommendations
 00000|00000|00000|SELECT * FROM hone.advisor_runs
