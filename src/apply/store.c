@@ -242,7 +242,10 @@ give_up_queued(const Recommendation *rec)
 	(void) hone_apply_check_table(rec->action.relid, rec->action.table_name,
 								  GetUserId(), ERROR);
 	add_int8(&args, rec->action.recommendation_id);
-	return run(GIVE_UP_QUEUED_SQL, &args) > 0;
+	if (run(GIVE_UP_QUEUED_SQL, &args) > 0)
+		return true;
+	(void) check_status(rec, "proposed", ERROR);	/* it may have begun */
+	return false;
 }
 
 /* Dropped because this index was to do their work, or in the same run. */
