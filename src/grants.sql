@@ -48,7 +48,8 @@ GRANT SELECT ON hone.recommendations, hone.recommendation_queries,
 GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline(jsonb) TO PUBLIC;
 
 -- apply
-GRANT SELECT ON hone.actions TO PUBLIC;
+GRANT SELECT ON hone.actions, hone.trials, hone.trial_queries TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.explain_action(bigint) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.action_progress(bigint) TO PUBLIC;
 
 -- recent

@@ -56,7 +56,6 @@ static int	drop_watch_s = 7 * 24 * 60 * 60;
 
 PG_FUNCTION_INFO_V1(hone_apply_sql_hide);
 PG_FUNCTION_INFO_V1(hone_apply_sql_show);
-PG_FUNCTION_INFO_V1(hone_apply_sql_turn);
 PG_FUNCTION_INFO_V1(hone_apply_sql_forget_gone);
 
 /* The times are read in SQL, by their names. */
@@ -191,14 +190,6 @@ hone_apply_sql_show(PG_FUNCTION_ARGS)
 {
 	hone_whatif_show(PG_GETARG_OID(0));
 	PG_RETURN_BOOL(true);
-}
-
-/* hone.trial_turn(trial) */
-Datum
-hone_apply_sql_turn(PG_FUNCTION_ARGS)
-{
-	hone_whatif_turn(PG_GETARG_INT64(0));
-	PG_RETURN_VOID();
 }
 
 /* hone.trial_forget_gone() */

@@ -25,6 +25,8 @@ INSERT INTO wanted VALUES
 ('advisor_runs', '{run_id,started_at,elapsed_ms,queries,candidates,planner_calls,priced_configurations,cost_before,cost_after,lower_bound,gap,storage_budget_bytes,max_indexes,cpu_ms,skipped}'),
 ('actions', '{id,recommendation_id,state,index_name,started_at,finished_at,attempts,error,undo_definition,phase,blocks_done,blocks_total,tuples_done,tuples_total,current_locker_pid,waiting_for,retry_at,verdict,trial,automatic}'),
 ('hidden_indexes', '{index_name,table_name,kind,trial,arms,turn,hidden_by,hidden_at,size_bytes}'),
+('trials', '{action_id,index_name,table_name,kind,state,started_at,turns,looks,queries,executions_with,executions_without,finding}'),
+('trial_queries', '{action_id,queryid,query,username,executions_with,executions_without,mean_ms_with,mean_ms_without,ratio,ratio_low,ratio_high,blocks_with,blocks_without,uses_index,weight,finding}'),
 ('pool_stats', '{datname,username,application_name,client_addr,total,active,idle,idle_in_transaction,waiting,oldest_transaction_s,oldest_idle_s,peak_total}'),
 ('pool_summary', '{}'),
 ('feed_status', '{}'),
@@ -47,9 +49,11 @@ INSERT INTO wanted_function VALUES
 ('hide_index', 'f', 'index regclass', '{}'),
 ('show_index', 'f', 'index regclass', '{}'),
 ('explain_recommendation', 'f', 'id bigint', '{}'),
+('explain_action', 'f', 'id bigint', '{}'),
 ('apply', 'p', 'id bigint, wait boolean, trial boolean', '{}'),
 ('apply_all', 'p', NULL, '{}'),
 ('revert', 'p', 'id bigint', '{}'),
+('reindex', 'p', 'index regclass, wait boolean', '{}'),
 ('dismiss', 'f', 'id bigint, reason text', '{}'),
 ('create_feed', 'f', 'feed name, "window" interval, per_source integer, mode text', '{}'),
 ('add_feed_source', 'f', 'feed name, relation regclass, type text, time_column name, title text, description text, severity text, filter text, time_zone text', '{}'),
@@ -65,7 +69,8 @@ CREATE TEMP TABLE wanted_setting (name text, boot_val text);
 INSERT INTO wanted_setting VALUES
 ('enabled', 'on'), ('track', NULL), ('max_queries', NULL), ('slow_query_ms', '100'),
 ('slow_plan_ms', '1000'), ('slow_query_rate_limit', NULL), ('capture_parameters', NULL),
-('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256');
+('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256'), ('max_builds', '1'), ('build_window', ''),
+('builds_per_day', '0'), ('build_attempts', '5'), ('max_disk_usage', '90'), ('max_transaction_age', '300');
 
 SELECT plan((SELECT count(*) FROM wanted)::int + 2 * (SELECT count(*) FROM wanted_function)::int
             + (SELECT count(*) FROM wanted_setting)::int + 1);

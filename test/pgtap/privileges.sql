@@ -32,6 +32,7 @@ INSERT INTO public_routine VALUES
 ('collector_databases'),			-- empty without pg_read_all_stats
 ('collector_cost'), ('capture_cost'), ('self_account_row'),	-- about the library, nobody's data
 ('explain_recommendation'),			-- reads hone.recommendations as the caller
+('explain_action'),					-- and hone.actions and hone.trials
 ('plan_outline'),					-- of what the caller gives
 ('action_progress'),					-- nulls, unless the caller has the role's privileges
 ('cron_jobs'), ('cron_job_name');	-- what pg_cron itself shows the caller
