@@ -218,6 +218,40 @@ COMMENT ON FUNCTION hone.trial_load_ms() IS
 
 -- Beginning
 
+CREATE FUNCTION hone.trial_action(action_id bigint) RETURNS hone.action_store
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    a hone.action_store;
+BEGIN
+    SELECT * INTO a FROM hone.action_store s WHERE s.id = action_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('action %s does not exist', action_id);
+    END IF;
+    RETURN a;
+END
+$$;
+COMMENT ON FUNCTION hone.trial_action(bigint) IS 'An action''s row; an error if there is none';
+
+CREATE FUNCTION hone.trial_row(action_id bigint) RETURNS hone.trial_store
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL RESTRICTED
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    t hone.trial_store;
+BEGIN
+    SELECT * INTO t FROM hone.trial_store s WHERE s.action_id = trial_row.action_id;
+    IF NOT FOUND THEN
+        RAISE EXCEPTION USING ERRCODE = 'undefined_object',
+            MESSAGE = format('trial %s does not exist', action_id);
+    END IF;
+    RETURN t;
+END
+$$;
+COMMENT ON FUNCTION hone.trial_row(bigint) IS 'A trial''s row; an error if there is none';
+
 CREATE FUNCTION hone.why_no_trial(action_id bigint) RETURNS text
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -225,7 +259,7 @@ AS $$
 DECLARE
     a hone.action_store;
 BEGIN
-    SELECT * INTO STRICT a FROM hone.action_store s WHERE s.id = action_id;
+    a := hone.trial_action(action_id);
     IF a.operation <> 'apply' OR a.action NOT IN ('create', 'drop') THEN
         RETURN 'it is not a new index';
     ELSIF a.wants_trial IS NOT TRUE THEN
@@ -292,7 +326,7 @@ DECLARE
     a hone.action_store;
     database oid := (SELECT d.oid FROM pg_database d WHERE d.datname = current_database());
 BEGIN
-    SELECT * INTO STRICT a FROM hone.action_store s WHERE s.id = action_id;
+    a := hone.trial_action(action_id);
     INSERT INTO hone.trial_baseline_store
     WITH touching AS (
         SELECT t.queryid, t.userid, bool_or(t.target_executions > 0) AS writes
@@ -348,7 +382,8 @@ DECLARE
     gain float8;
     why_not text;
 BEGIN
-    SELECT * INTO STRICT a FROM hone.action_store s WHERE s.id = begin_trial.action_id FOR UPDATE;
+    PERFORM FROM hone.action_store s WHERE s.id = begin_trial.action_id FOR UPDATE;
+    a := hone.trial_action(begin_trial.action_id);
     IF a.operation <> 'apply' OR a.verdict IS NOT NULL THEN
         RETURN false;                   -- it was tried, or is not to be
     ELSIF begin_trial.kind = 'drop' THEN

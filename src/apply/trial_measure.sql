@@ -84,7 +84,7 @@ DECLARE
     diff float8;
     deviation float8;
 BEGIN
-    SELECT * INTO STRICT t FROM hone.trial_store s WHERE s.action_id = measure_trial.action_id;
+    t := hone.trial_row(measure_trial.action_id);
     load_ms := hone.trial_load_ms();
     -- After a restart, or when statistics were reset, it begins anew.
     IF t.server_started = pg_postmaster_start_time() AND load_ms >= t.load_ms THEN

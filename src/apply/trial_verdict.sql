@@ -57,7 +57,7 @@ DECLARE
     told jsonb;
     back boolean := decision = 'revert';
 BEGIN
-    SELECT * INTO STRICT t FROM hone.trial_store s WHERE s.action_id = end_trial.action_id;
+    t := hone.trial_row(end_trial.action_id);
     told := hone.trial_verdict(action_id,
         CASE WHEN decision = 'cancel' THEN 'cancelled' WHEN NOT conclusive THEN 'inconclusive'
              WHEN back THEN 'reverted' ELSE 'kept' END, rule, reason, writes);
@@ -190,7 +190,7 @@ DECLARE
     a hone.action_store;
     it record;
 BEGIN
-    SELECT * INTO STRICT a FROM hone.action_store s WHERE s.id = action_id;
+    a := hone.trial_action(action_id);
     SELECT c.relname, i.indrelid, i.indisvalid, x.oid AS table_oid,
            quote_ident(n.nspname) || '.' || quote_ident(x.relname) AS table_name
     INTO it
@@ -243,7 +243,7 @@ BEGIN
     IF NOT FOUND AND EXISTS (SELECT FROM hone.action_store a WHERE a.id = look_at_trial.action_id) THEN
         RETURN false;
     END IF;
-    SELECT * INTO STRICT t FROM hone.trial_store s WHERE s.action_id = look_at_trial.action_id;
+    t := hone.trial_row(look_at_trial.action_id);
     IF t.ended_at IS NOT NULL OR state IS DISTINCT FROM 'trial' THEN
         UPDATE hone.trial_store s SET ended_at = coalesce(ended_at, clock_timestamp())
         WHERE s.action_id = look_at_trial.action_id;
