@@ -221,6 +221,18 @@ SELECT * FROM hone.plan_arms('SELECT * FROM p22 WHERE k = 7');
 SELECT hone.turn_trial(44);
 SELECT * FROM hone.plan_arms('SELECT * FROM p WHERE v = 7');
 SELECT reads('SELECT * FROM p22 WHERE v = 7');
+-- the indexes of one trial share its fate, and so does a copy that takes their place
+SELECT hone.hide_for_trial('p22_v_idx', 'trial', 45, true), hone.hide_for_trial('t_c', 'trial', 45, true);
+REINDEX INDEX CONCURRENTLY t_c;
+SELECT index_name, kind, arms FROM hone.hidden_indexes WHERE trial = 45 ORDER BY 1;
+SELECT hone.turn_trial(45);
+SELECT hone.hide_for_trial('p1_v_idx', 'trial', 45, true);
+SELECT count(*), min(turn), max(turn) FROM hone.hidden_indexes WHERE trial = 45;
+SELECT hone.hide_for_trial('p22_v_idx', 'trial', 45, false);
+SELECT index_name, kind, arms FROM hone.hidden_indexes WHERE trial = 45 ORDER BY 1;
+SELECT reads($$SELECT * FROM t WHERE c = 'c7'$$), reads('SELECT * FROM p22 WHERE v = 7');
+SELECT hone.hide_for_trial('t_c', 'drop', 43, false);
+SELECT index_name, kind, arms FROM hone.hidden_indexes WHERE trial IN (43, 45) ORDER BY 1;
 -- a trial's index is not for people to hide and show
 SELECT hone.hide_index('t_a');
 SELECT hone.show_index('t_a');
@@ -327,7 +339,7 @@ ALTER TABLE mv OWNER TO whatif_hidden_owner;
 SET ROLE whatif_hidden_other;
 SELECT hone.hide_index('mv_a');
 SELECT hone.show_index('mv_a');
-SELECT count(*) FROM hone.hidden_indexes;
+SELECT count(*) FROM hone.hidden_indexes WHERE table_name = 'whatif_hidden.p22';
 SET ROLE whatif_hidden_owner;
 SELECT hone.show_index('mv_a');
 SELECT hone.hide_index('mv_a');

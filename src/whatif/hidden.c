@@ -49,7 +49,7 @@
  * hand or about to be dropped: advice is about how things are to become.
  *
  * Locks: AccessShareLock on the store while it is read, and on two catalogs
- * when it is looked for; they are never waited for. If one is not to be had, the
+ * to tell whose it is; they are never waited for. If one is not to be had, the
  * old copy counts and the next planner call tries again; when one succeeds, the
  * plans this session keeps are made anew. (pg_inherits is read as
  * the planner itself reads it.) Memory: the copy, some 32 bytes per hidden

@@ -181,20 +181,11 @@ column(uint64 row, int number)
 	return isnull ? (Datum) 0 : value;
 }
 
-/* What the statement returned in column 1, in the upper executor's memory. */
-static List *
-returned_tables(void)
-{
-	List	   *relids = NIL;
-
-	for (uint64 row = 0; row < SPI_processed; row++)
-		relids = list_append_unique_oid(relids, DatumGetObjectId(column(row, 1)));
-	return relids;
-}
-
 #define INSERT_SQL \
 	"INSERT INTO hone.hidden_index_store" \
-	" (index_oid, relid, kind, trial, arms, hidden_by) VALUES ($1, $2, $3, $4, $5, $6)" \
+	" (index_oid, relid, kind, trial, arms, hidden_by, turn)" \
+	" VALUES ($1, $2, $3, $4, $5, $6, COALESCE((SELECT pg_catalog.max(h.turn)" \
+	" FROM hone.hidden_index_store h WHERE h.trial OPERATOR(pg_catalog.=) $4), 0))" \
 	" ON CONFLICT (index_oid) DO UPDATE SET"
 
 static void
@@ -208,10 +199,23 @@ add_row(Arguments *args, Oid index_oid, Oid relid, const char *kind, int64 trial
 	add(args, OIDOID, ObjectIdGetDatum(GetUserId()), false);
 }
 
+/* Run what returns the tables concerned, and tell everybody. */
+static void
+change_rows(const char *sql, Arguments *args)
+{
+	List	   *relids = NIL;
+	ListCell   *lc;
+
+	run(sql, args);
+	for (uint64 row = 0; row < SPI_processed; row++)
+		relids = list_append_unique_oid(relids, DatumGetObjectId(column(row, 1)));
+	foreach(lc, relids)
+		tell_everybody(lfirst_oid(lc));
+}
+
 void
 hone_whatif_hide(Oid index_oid, const char *kind, int64 trial, bool arms)
 {
-	Oid			relid = IndexGetRelation(index_oid, false);
 	Arguments	args = {0};
 
 	if (arms && (trial <= 0 || trial > HONE_MAX_TRIAL))
@@ -219,27 +223,46 @@ hone_whatif_hide(Oid index_oid, const char *kind, int64 trial, bool arms)
 				(errcode(ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE),
 				 errmsg("trial " INT64_FORMAT " cannot have arms", trial)));
 	SPI_connect();
-	add_row(&args, index_oid, relid, kind, trial, arms);
-	run(INSERT_SQL " relid = excluded.relid, kind = excluded.kind,"
-		" trial = excluded.trial, arms = excluded.arms", &args);
+	add_row(&args, index_oid, IndexGetRelation(index_oid, false), kind, trial, arms);
+	change_rows(INSERT_SQL " relid = excluded.relid, kind = excluded.kind,"
+				" trial = excluded.trial, arms = excluded.arms RETURNING relid", &args);
+	if (trial > 0)
+	{
+		memset(&args, 0, sizeof(args));
+		add(&args, INT8OID, Int64GetDatum(trial), false);
+		add(&args, TEXTOID, CStringGetTextDatum(kind), false);
+		add(&args, BOOLOID, BoolGetDatum(arms), false);
+		change_rows("UPDATE hone.hidden_index_store SET kind = $2, arms = $3"
+					" WHERE trial OPERATOR(pg_catalog.=) $1"
+					" AND (kind OPERATOR(pg_catalog.<>) $2 OR arms OPERATOR(pg_catalog.<>) $3)"
+					" RETURNING relid", &args);
+	}
 	SPI_finish();
-	tell_everybody(relid);
 }
 
 void
 hone_whatif_show(Oid index_oid)
 {
 	Arguments	args = {0};
-	List	   *relids;
-	ListCell   *lc;
 
 	SPI_connect();
 	add(&args, OIDOID, ObjectIdGetDatum(index_oid), false);
-	run("DELETE FROM hone.hidden_index_store WHERE index_oid OPERATOR(pg_catalog.=) $1"
-		" RETURNING relid", &args);
-	relids = returned_tables();
-	foreach(lc, relids)
-		tell_everybody(lfirst_oid(lc));
+	change_rows("DELETE FROM hone.hidden_index_store"
+				" WHERE index_oid OPERATOR(pg_catalog.=) $1"
+				" OR trial OPERATOR(pg_catalog.=) (SELECT h.trial FROM hone.hidden_index_store h"
+				" WHERE h.index_oid OPERATOR(pg_catalog.=) $1) RETURNING relid", &args);
+	SPI_finish();
+}
+
+void
+hone_whatif_show_trial(int64 trial)
+{
+	Arguments	args = {0};
+
+	SPI_connect();
+	add(&args, INT8OID, Int64GetDatum(trial), false);
+	change_rows("DELETE FROM hone.hidden_index_store"
+				" WHERE trial OPERATOR(pg_catalog.=) $1 RETURNING relid", &args);
 	SPI_finish();
 }
 
@@ -247,16 +270,11 @@ void
 hone_whatif_turn(int64 trial)
 {
 	Arguments	args = {0};
-	List	   *relids;
-	ListCell   *lc;
 
 	SPI_connect();
 	add(&args, INT8OID, Int64GetDatum(trial), false);
-	run("UPDATE hone.hidden_index_store SET turn = turn OPERATOR(pg_catalog.+) 1"
-		" WHERE trial OPERATOR(pg_catalog.=) $1 RETURNING relid", &args);
-	relids = returned_tables();
-	foreach(lc, relids)
-		tell_everybody(lfirst_oid(lc));
+	change_rows("UPDATE hone.hidden_index_store SET turn = turn OPERATOR(pg_catalog.+) 1"
+				" WHERE trial OPERATOR(pg_catalog.=) $1 RETURNING relid", &args);
 	SPI_finish();
 }
 
@@ -556,21 +574,16 @@ static void
 hide_copy(Oid original, Oid copy)
 {
 	Arguments	args = {0};
-	List	   *relids;
-	ListCell   *lc;
 
 	CommandCounterIncrement();
 	SPI_connect();
 	add(&args, OIDOID, ObjectIdGetDatum(original), false);
 	add(&args, OIDOID, ObjectIdGetDatum(copy), false);
-	run("INSERT INTO hone.hidden_index_store"
-		" (index_oid, relid, kind, trial, arms, turn, hidden_by, hidden_at)"
-		" SELECT $2, relid, kind, trial, arms, turn, hidden_by, hidden_at"
-		" FROM hone.hidden_index_store WHERE index_oid OPERATOR(pg_catalog.=) $1"
-		" ON CONFLICT (index_oid) DO NOTHING RETURNING relid", &args);
-	relids = returned_tables();
-	foreach(lc, relids)
-		tell_everybody(lfirst_oid(lc));
+	change_rows("INSERT INTO hone.hidden_index_store"
+				" (index_oid, relid, kind, trial, arms, turn, hidden_by, hidden_at)"
+				" SELECT $2, relid, kind, trial, arms, turn, hidden_by, hidden_at"
+				" FROM hone.hidden_index_store WHERE index_oid OPERATOR(pg_catalog.=) $1"
+				" ON CONFLICT (index_oid) DO NOTHING RETURNING relid", &args);
 	SPI_finish();
 }
 
