@@ -53,10 +53,10 @@ GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline
     hone.index_identity(text) TO PUBLIC;
 
 -- apply
-GRANT SELECT ON hone.actions TO PUBLIC;
-GRANT SELECT ON hone.auto_status TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.auto_mode(), hone.export_migration(bigint[]), hone.migration_parts(text, text, text),
     hone.migration_check(text, text, text, text), hone.migration_part_name(text, text) TO PUBLIC;
+GRANT SELECT ON hone.actions, hone.trials, hone.trial_queries, hone.auto_status TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.explain_action(bigint) TO PUBLIC;
 GRANT EXECUTE ON FUNCTION hone.action_progress(bigint) TO PUBLIC;
 
 -- recent

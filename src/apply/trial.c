@@ -43,6 +43,7 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
+#include "utils/syscache.h"
 
 #include "apply/apply.h"
 #include "apply/internal.h"
@@ -56,7 +57,6 @@ static int	drop_watch_s = 7 * 24 * 60 * 60;
 
 PG_FUNCTION_INFO_V1(hone_apply_sql_hide);
 PG_FUNCTION_INFO_V1(hone_apply_sql_show);
-PG_FUNCTION_INFO_V1(hone_apply_sql_turn);
 PG_FUNCTION_INFO_V1(hone_apply_sql_forget_gone);
 
 /* The times are read in SQL, by their names. */
@@ -180,6 +180,10 @@ hone_apply_trial_stop(int64 recommendation_id, Oid roleid)
 Datum
 hone_apply_sql_hide(PG_FUNCTION_ARGS)
 {
+	if (!SearchSysCacheExists1(INDEXRELID, ObjectIdGetDatum(PG_GETARG_OID(0))))
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("index with OID %u does not exist", PG_GETARG_OID(0))));
 	hone_whatif_hide(PG_GETARG_OID(0), text_to_cstring(PG_GETARG_TEXT_PP(1)),
 					 PG_GETARG_INT64(2), PG_GETARG_BOOL(3));
 	PG_RETURN_BOOL(true);
@@ -191,14 +195,6 @@ hone_apply_sql_show(PG_FUNCTION_ARGS)
 {
 	hone_whatif_show(PG_GETARG_OID(0));
 	PG_RETURN_BOOL(true);
-}
-
-/* hone.trial_turn(trial) */
-Datum
-hone_apply_sql_turn(PG_FUNCTION_ARGS)
-{
-	hone_whatif_turn(PG_GETARG_INT64(0));
-	PG_RETURN_VOID();
 }
 
 /* hone.trial_forget_gone() */

@@ -271,6 +271,91 @@ CALL hone.reindex('pg_class_oid_index', false)|42809|cannot change indexes of pg
 CALL hone.reindex('pg_class_oid_index')|25001|cannot wait for an index inside a transaction block or a function
 SELECT * FROM hone.action_progress(NULL)|\N|1
 SELECT * FROM hone.action_progress(-1)|\N|1
+SELECT hone.student_t_tail(1, 0)|22023|argument "df" must be positive
+SELECT hone.student_t_tail(1, -1)|22023|argument "df" must be positive
+SELECT hone.student_t_tail(1, 'Infinity')|22023|argument "df" must be positive
+SELECT hone.student_t_tail('NaN', 3)|\N|1
+SELECT hone.student_t_tail(NULL, 3)|\N|1
+SELECT hone.student_t_quantile(0, 3)|22023|argument "p" must be between 0 and 1
+SELECT hone.student_t_quantile(1, 3)|22023|argument "p" must be between 0 and 1
+SELECT hone.student_t_quantile('NaN', 3)|22023|argument "p" must be between 0 and 1
+SELECT hone.student_t_quantile(0.5, 0)|22023|argument "df" must be positive
+SELECT hone.student_t_quantile(NULL, 3)|\N|1
+SELECT hone.compare_arms('{1}', '{1}', '{1}', '{1}', '{1}', '{}')|2202E|the arrays must have the same number of elements
+SELECT hone.compare_arms('{-1}', '{1}', '{1}', '{1}', '{1}', '{1}')|22023|figures of block 1 are not those of a sample
+SELECT hone.compare_arms('{1}', '{Infinity}', '{1}', '{1}', '{1}', '{1}')|22023|figures of block 1 are not those of a sample
+SELECT hone.compare_arms('{1}', '{1}', '{NaN}', '{1}', '{1}', '{1}')|22023|figures of block 1 are not those of a sample
+SELECT hone.compare_arms('{1}', '{1}', '{1}', '{1}', '{1}', '{1}', 2)|22023|argument "alpha" must be between 0 and 1
+SELECT hone.compare_arms('{NULL}', '{NULL}', '{NULL}', '{NULL}', '{NULL}', '{NULL}')|\N|1
+SELECT hone.compare_arms(array_fill(1::bigint, ARRAY[1025]), array_fill(1::float8, ARRAY[1025]), array_fill(1::float8, ARRAY[1025]), array_fill(1::bigint, ARRAY[1025]), array_fill(1::float8, ARRAY[1025]), array_fill(1::float8, ARRAY[1025]))|54000|cannot compare more than 1024 blocks
+SELECT hone.compare_arms(NULL, '{}', '{}', '{}', '{}', '{}')|\N|1
+SELECT hone.holm(NULL)|\N|1
+SELECT hone.holm('{}')|\N|1
+SELECT hone.holm('{NaN,NULL,-1,2}')|\N|1
+SELECT hone.judge_trial(NULL)|\N|1
+SELECT hone.judge_trial('1')|22023|cannot call populate_composite on a scalar
+SELECT hone.judge_trial('{"queries": 1}')|22023|cannot call jsonb_to_recordset on a non-array
+SELECT hone.judge_trial('{"age_s": "x"}')|22P02|invalid input syntax for type double precision: "x"
+SELECT hone.judge_trial('{"queries": [{"weight": "NaN", "finding": "nonsense"}]}')|\N|1
+SELECT hone.histogram_logs('x')|22P03|invalid histogram
+SELECT hone.histogram_logs(NULL)|\N|1
+SELECT hone.histogram_logs('')|\N|1
+SELECT hone.trial_hide(0, 'trial', 1, true)|42704|index with OID 0 does not exist
+SELECT hone.trial_hide('bad_t_pkey'::regclass, 'nonsense', 1, true)|23514|new row for relation "hidden_index_store" violates check constraint "hidden_index_store_kind_check"
+SELECT hone.trial_hide('bad_t_pkey'::regclass, 'trial', -1, true)|22003|trial -1 cannot have arms
+SELECT hone.trial_hide(NULL, 'trial', 1, true)|\N|1
+SELECT hone.trial_show(0)|\N|1
+SELECT hone.trial_show(NULL)|\N|1
+SELECT hone.trial_hide_all(-1, true)|\N|1
+SELECT hone.trial_hide_all(NULL, true)|\N|1
+SELECT hone.trial_show_all(-1)|\N|1
+SELECT hone.trial_show_all(NULL)|\N|1
+SELECT hone.trial_tables(0)|\N|1
+SELECT hone.trial_tables(NULL)|\N|0
+SELECT hone.trial_action(-1)|42704|action -1 does not exist
+SELECT hone.trial_action(NULL)|\N|1
+SELECT hone.trial_row(-1)|42704|trial -1 does not exist
+SELECT hone.trial_row(NULL)|\N|1
+SELECT hone.why_no_trial(-1)|42704|action -1 does not exist
+SELECT hone.why_no_trial(NULL)|\N|1
+SELECT hone.prepare_trial(-1, 0)|42704|action -1 does not exist
+SELECT hone.prepare_trial(NULL, 0)|\N|1
+SELECT hone.note_baseline(-1)|42704|action -1 does not exist
+SELECT hone.note_baseline(NULL)|\N|1
+SELECT hone.begin_trial(-1, 'create')|42704|action -1 does not exist
+SELECT hone.begin_trial(NULL, 'create')|\N|1
+SELECT hone.give_up_trial(-1, 'x')|\N|1
+SELECT hone.give_up_trial(NULL, 'x')|\N|1
+SELECT hone.trial_arms(-1)|\N|0
+SELECT hone.trial_arms(NULL)|\N|0
+SELECT hone.measure_trial(-1)|42704|trial -1 does not exist
+SELECT hone.measure_trial(NULL)|\N|1
+SELECT hone.find_in_trial(-1)|\N|1
+SELECT hone.find_in_trial(NULL)|\N|1
+SELECT hone.trial_before_after(-1)|\N|0
+SELECT hone.trial_before_after(NULL)|\N|0
+SELECT hone.trial_writes(-1)|\N|1
+SELECT hone.trial_writes(NULL)|\N|1
+SELECT hone.find_before_after(-1)|\N|1
+SELECT hone.find_before_after(NULL)|\N|1
+SELECT hone.find_after_hiding(-1)|\N|1
+SELECT hone.find_after_hiding(NULL)|\N|1
+SELECT hone.trial_figures(-1, false)|\N|1
+SELECT hone.trial_figures(NULL, false)|\N|1
+SELECT hone.trial_verdict(-1, 'x', 'x', 'x', NULL)|\N|1
+SELECT hone.trial_verdict(NULL, 'x', 'x', 'x', NULL)|\N|1
+SELECT hone.end_trial(-1, 'keep', true, 'x', 'x')|42704|trial -1 does not exist
+SELECT hone.end_trial(NULL, 'keep', true, 'x', 'x')|\N|1
+SELECT hone.stop_trial(-1, 0)|\N|1
+SELECT hone.stop_trial(NULL, 0)|\N|1
+SELECT hone.trial_obstacle(-1)|42704|action -1 does not exist
+SELECT hone.trial_obstacle(NULL)|\N|1
+SELECT hone.look_at_trial(-1)|42704|trial -1 does not exist
+SELECT hone.look_at_trial(NULL)|\N|1
+SELECT hone.watch_drop(-1)|\N|1
+SELECT hone.watch_drop(NULL)|\N|1
+SELECT hone.explain_action(-1)|42704|action -1 does not exist
+SELECT hone.explain_action(NULL)|\N|1
 SELECT hone.create_feed(NULL)|22004|feed must not be null
 SELECT hone.create_feed('')|42602|feed must not be empty
 SELECT hone.create_feed('f', NULL)|22004|window must not be null

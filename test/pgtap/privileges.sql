@@ -33,6 +33,7 @@ INSERT INTO public_routine VALUES
 ('collector_cost'), ('capture_cost'), ('self_account_row'),	-- about the library, nobody's data
 ('index_health_rows'),				-- catalogs, counters, and costs by queryid
 ('explain_recommendation'),			-- reads hone.recommendations as the caller
+('explain_action'),					-- and hone.actions and hone.trials
 ('plan_outline'), ('index_identity'), ('migration_check'), ('migration_part_name'),	-- of what the caller gives
 ('action_progress'),					-- nulls, unless the caller has the role's privileges
 ('export_migration'),				-- likewise
