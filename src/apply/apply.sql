@@ -29,6 +29,20 @@ CREATE INDEX ON hone.action_store (recommendation_id);
 CREATE INDEX ON hone.action_store (id) WHERE state IN ('queued', 'building') OR leftover;
 COMMENT ON TABLE hone.action_store IS 'Actions: attempts to carry out recommendations';
 
+CREATE TABLE hone.action_part_store (  -- when an action is about a partitioned table
+    action_id  bigint NOT NULL REFERENCES hone.action_store ON DELETE CASCADE,
+    relid      oid NOT NULL,        -- the partition, itself partitioned or not
+    table_name text NOT NULL,       -- qualified and quoted, as it was called then
+    index_name text,                -- not qualified, not quoted; before it is made
+    index_oid  oid,                 -- written in the transaction that makes it
+    state      text NOT NULL DEFAULT 'waiting'
+               CHECK (state IN ('waiting', 'building', 'built', 'attached')),
+    was_there  boolean NOT NULL DEFAULT false,  -- somebody else's: attached, never dropped
+    PRIMARY KEY (action_id, relid)
+);
+COMMENT ON TABLE hone.action_part_store IS
+    'Indexes that actions on partitioned tables made, or found, on the partitions';
+
 CREATE VIEW hone.actions WITH (security_barrier) AS
 SELECT a.id, a.recommendation_id, a.state, a.index_name, a.started_at, a.finished_at,
        a.attempts, a.error, a.undo_definition,
@@ -37,8 +51,14 @@ SELECT a.id, a.recommendation_id, a.state, a.index_name, a.started_at, a.finishe
        a.queued_at, a.pid,
        CASE WHEN a.state OPERATOR(pg_catalog.=) 'building'
             THEN pg_catalog.pg_blocking_pids(a.pid) END AS blocked_by,
-       a.leftover
+       a.leftover,
+       parts.done AS parts_done, parts.total AS parts_total
 FROM hone.action_store a
+LEFT JOIN LATERAL (
+    SELECT pg_catalog.count(*) FILTER (WHERE p.state IN ('built', 'attached'))::int AS done,
+           pg_catalog.count(*)::int AS total
+    FROM hone.action_part_store p WHERE p.action_id OPERATOR(pg_catalog.=) a.id
+    HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0) parts ON true
 WHERE pg_catalog.pg_has_role(a.requested_by, 'USAGE')
    OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW hone.actions IS

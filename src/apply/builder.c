@@ -184,6 +184,12 @@ look_and_clean(HoneAction *action)
 	HoneDdl		ddl = {0};
 	HoneTryResult result;
 
+	if (action->partitioned)
+	{
+		if (!hone_apply_look_partitioned(action, &step.index_state))
+			proc_exit(1);
+		return step.index_state;
+	}
 	do_step(&step, step_look);
 	if (step.index_state != HONE_INDEX_INVALID)
 		return step.index_state;
@@ -339,7 +345,8 @@ prepare(void *arg)
 		SPI_finish();
 	}
 
-	hone_apply_lock_table(action->relid);
+	if (!action->partitioned)
+		hone_apply_lock_table(action->relid);
 	(void) hone_apply_check_table(action->relid, action->table_name,
 								  action->requested_by, ERROR);
 	statement = statement_for(action);
@@ -348,16 +355,19 @@ prepare(void *arg)
 }
 
 /* In the transaction that makes the index: what is ours is known from here on. */
-static void
-note_created(Oid relid, void *arg)
+void
+hone_apply_note_created(Oid relid, void *arg)
 {
 	HoneAction *action = arg;
+	bool		is_part = OidIsValid(action->part_relid);
 
-	if (OidIsValid(action->index_oid))
+	if (is_part ? action->part_made : OidIsValid(action->index_oid))
 		return;
 	CommandCounterIncrement();
 	SPI_connect();
-	if (hone_apply_record_index(action, relid))
+	if (is_part)
+		action->part_made = hone_apply_record_part_index(action, relid);
+	else if (hone_apply_record_index(action, relid))
 		action->index_oid = relid;
 	SPI_finish();
 }
@@ -382,7 +392,7 @@ run_ddl(HoneAction *action, const char *statement, HoneTryResult *result)
 	ddl.timeout_ms = hone_apply_build_timeout_ms;
 	if (action->makes_index)
 	{
-		ddl.created = note_created;
+		ddl.created = hone_apply_note_created;
 		ddl.created_arg = action;
 	}
 	hone_jobs_run_ddl(&ddl, result);
@@ -425,30 +435,64 @@ analyze_expressions(HoneAction *action)
 						action->table_name, action->index_name, result.message)));
 }
 
-/* queued → building → the outcome */
+/* building → the outcome */
 static void
-carry_out(HoneAction *action)
+perform(HoneAction *action)
 {
-	Step		step = {.action = action};
 	Preparation preparation = {action, CurrentMemoryContext, NULL};
 	HoneTryResult result;
-
-	do_step(&step, step_start);
-	if (!step.found)
-		return;
 
 	set_lock_timeout(hone_apply_build_lock_timeout_ms);
 	hone_jobs_try(prepare, &preparation, &result);
 	set_lock_timeout(0);
 
 	if (result.ok && preparation.statement != NULL)
-		run_ddl(action, preparation.statement, &result);
+	{
+		if (action->partitioned)
+			hone_apply_run_partitioned(action, &result);
+		else
+			run_ddl(action, preparation.statement, &result);
+	}
 	/* An abort has released it already. */
-	if (result.ok)
+	if (result.ok && !action->partitioned)
 		hone_apply_unlock_table(action->relid);
 	if (result.ok && action->makes_index)
 		analyze_expressions(action);
 	settle(action, &result);
+}
+
+/* queued → building → the outcome */
+static void
+carry_out(HoneAction *action)
+{
+	Step		step = {.action = action};
+
+	do_step(&step, step_start);
+	if (step.found)
+		perform(action);
+}
+
+/*
+ * building, and nobody is at it: of many parts some are done, and the rest may
+ * be
+ */
+static void
+step_resume(Step *step)
+{
+	step->found = step->action->partitioned && step->action->makes_index &&
+		hone_apply_record_resume(step->action);
+}
+
+static void
+take_over(HoneAction *action)
+{
+	Step		step = {.action = action};
+
+	do_step(&step, step_resume);
+	if (step.found)
+		perform(action);
+	else
+		settle_lost(action);
 }
 
 static void
@@ -492,7 +536,7 @@ hone_apply_builder_main(Datum arg)
 	{
 		if (!builder_lock(false))
 			break;
-		work(HONE_TAKE_LOST, settle_lost);
+		work(HONE_TAKE_LOST, take_over);
 		work(HONE_TAKE_LEFTOVER, settle_leftover);
 		work(HONE_TAKE_QUEUED, carry_out);
 		(void) builder_lock(true);

@@ -301,14 +301,8 @@ hone_apply_queue_revert(int64 recommendation_id)
 	" WHERE status OPERATOR(pg_catalog.=) 'proposed' AND run_id OPERATOR(pg_catalog.=)" \
 	" (SELECT pg_catalog.max(run_id) FROM hone.advisor_run_store" \
 	"  WHERE requested_by OPERATOR(pg_catalog.=) $1)" \
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c" \
-	"  WHERE c.oid OPERATOR(pg_catalog.=) relid AND c.relkind OPERATOR(pg_catalog.=) 'p')" \
 	" ORDER BY action OPERATOR(pg_catalog.=) 'drop', id LIMIT $2"
 
-/*
- * The caller's proposals that can be carried out: not those on partitioned
- * tables, which their reason says to build by hand.
- */
 int64 *
 hone_apply_proposals(int64 limit, int *count)
 {
@@ -386,6 +380,7 @@ hone_apply_take(HoneTake kind, MemoryContext context)
 	action->after_creates = DatumGetBool(column(11));
 	action->needs_index = column_text(12);
 	MemoryContextSwitchTo(old);
+	action->partitioned = hone_apply_is_partitioned(action);
 	return action;
 }
 
@@ -431,7 +426,7 @@ hone_apply_record_index(const HoneAction *action, Oid index_oid)
 	add_oid(&args, index_oid);
 	return run("UPDATE hone.action_store a SET index_oid = c.oid FROM pg_catalog.pg_class c"
 			   " WHERE a.id OPERATOR(pg_catalog.=) $1 AND c.oid OPERATOR(pg_catalog.=) $2"
-			   " AND c.relkind OPERATOR(pg_catalog.=) 'i'"
+			   " AND c.relkind IN ('i', 'I')"
 			   " AND c.relname OPERATOR(pg_catalog.=) a.index_name::pg_catalog.name"
 			   " AND a.index_oid IS NULL", &args) > 0;
 }
