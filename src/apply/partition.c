@@ -73,6 +73,7 @@
 #define FIRST_PAUSE_MS 100
 #define MAX_PAUSE_MS 10000
 #define CLEANUP_TIME_MS 10000
+#define MAX_DEADLOCKS 5
 
 typedef void (*Planner) (HoneAction *action, List *put_off, MemoryContext context,
 						 HonePartTask *task);
@@ -89,6 +90,7 @@ typedef struct Work
 	char	   *statement;		/* of a leaf */
 	char	   *last_attach;
 	List	   *put_off;
+	int			deadlocks;
 	int			pause_ms;
 	TimestampTz stuck_since;	/* 0: is not */
 	HoneTryResult stuck_by;
@@ -291,10 +293,17 @@ may_be_put_off(Work *work, const HoneTryResult *result)
 {
 	HonePartTaskKind kind = work->task.kind;
 
-	if (result->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE &&
-		result->sqlerrcode != ERRCODE_T_R_DEADLOCK_DETECTED)
-		return false;
-	if (!is_short(kind) && kind != HONE_PART_DROP)
+	/*
+	 * Somebody who drops the partition has locked its parent, which the build
+	 * looks at for a moment; one of the two is told to give way.
+	 */
+	if (result->sqlerrcode == ERRCODE_T_R_DEADLOCK_DETECTED)
+	{
+		if (++work->deadlocks > MAX_DEADLOCKS)
+			return false;
+	}
+	else if (result->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE ||
+			 (!is_short(kind) && kind != HONE_PART_DROP))
 		return false;
 	work->put_off = lappend_oid(work->put_off, work->task.relid);
 	work->stuck_by = *result;
