@@ -74,6 +74,7 @@
 #define MAX_PAUSE_MS 10000
 #define CLEANUP_TIME_MS 10000
 #define MAX_DEADLOCKS 5
+#define MAX_RACES 3
 
 typedef void (*Planner) (HoneAction *action, List *put_off, MemoryContext context,
 						 HonePartTask *task);
@@ -88,9 +89,10 @@ typedef struct Work
 
 	HonePartTask task;
 	char	   *statement;		/* of a leaf */
-	char	   *last_attach;
+	HonePartTask last;			/* that succeeded */
 	List	   *put_off;
 	int			deadlocks;
+	int			races;			/* without anything done between */
 	int			pause_ms;
 	TimestampTz stuck_since;	/* 0: is not */
 	HoneTryResult stuck_by;
@@ -320,18 +322,18 @@ go_on_after(Work *work, HoneTryResult *result)
 	{
 		work->stuck_since = 0;
 		work->pause_ms = 0;
-		if (task->kind != HONE_PART_ATTACH)
-			return true;
-		if (work->last_attach && strcmp(work->last_attach, task->statement) == 0)
+		work->races = 0;
+		if (task->kind != work->last.kind || task->relid != work->last.relid)
 		{
-			result->ok = false;
-			result->sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
-			result->message = psprintf("index \"%s\" does not become valid",
-									   work->action->index_name);
-			return false;
+			work->last = *task;
+			return true;
 		}
-		work->last_attach = task->statement;
-		return true;
+		/* It did not do what it should, and would not the next time. */
+		result->ok = false;
+		result->sqlerrcode = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+		result->message = psprintf("index \"%s\" does not become valid",
+								   work->action->index_name);
+		return false;
 	}
 	if (may_be_put_off(work, result))
 		return true;
@@ -360,15 +362,29 @@ pause_work(Work *work, HoneTryResult *result)
 	return result->ok;
 }
 
-static void
-do_all(Work *work, HoneTryResult *result)
+/* What was being looked at was dropped under our eyes: look again. */
+static bool
+plan(Work *work, HoneTryResult *result)
 {
 	for (;;)
 	{
 		set_lock_timeout(hone_apply_build_lock_timeout_ms);
 		hone_jobs_try(plan_step, work, result);
 		set_lock_timeout(0);
-		if (!result->ok || work->task.kind == HONE_PART_NOTHING)
+		if (result->ok ||
+			(result->sqlerrcode != ERRCODE_INTERNAL_ERROR &&
+			 result->sqlerrcode != ERRCODE_UNDEFINED_TABLE) ||
+			++work->races > MAX_RACES)
+			return result->ok;
+	}
+}
+
+static void
+do_all(Work *work, HoneTryResult *result)
+{
+	for (;;)
+	{
+		if (!plan(work, result) || work->task.kind == HONE_PART_NOTHING)
 			return;
 		if (work->task.kind == HONE_PART_WAIT)
 		{

@@ -22,7 +22,7 @@ INSERT INTO wanted VALUES
 ('advisor_hints', '{run_id,queryid,username,query,kind,hint,evidence,example}'),
 ('rejected_candidates', '{run_id,definition,reason,improvement,size_bytes}'),
 ('advisor_runs', '{run_id,started_at,elapsed_ms,queries,candidates,planner_calls,priced_configurations,cost_before,cost_after,lower_bound,gap,storage_budget_bytes,max_indexes,cpu_ms,skipped}'),
-('actions', '{id,recommendation_id,state,index_name,started_at,finished_at,attempts,error,undo_definition}'),
+('actions', '{id,recommendation_id,state,index_name,started_at,finished_at,attempts,error,undo_definition,parts_done,parts_total}'),
 ('pool_stats', '{datname,username,application_name,client_addr,total,active,idle,idle_in_transaction,waiting,oldest_transaction_s,oldest_idle_s,peak_total}'),
 ('pool_summary', '{}'),
 ('feed_status', '{}'),
