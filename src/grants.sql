@@ -46,6 +46,7 @@ GRANT EXECUTE ON FUNCTION hone.explain_recommendation(bigint), hone.plan_outline
 
 -- apply
 GRANT SELECT ON hone.actions TO PUBLIC;
+GRANT EXECUTE ON FUNCTION hone.action_progress(bigint) TO PUBLIC;
 
 -- recent
 GRANT SELECT ON hone.feed_status, hone.feed_sources TO PUBLIC;

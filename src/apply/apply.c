@@ -13,19 +13,25 @@
  * the transaction commits, without any possibility to fail: a worker that
  * cannot be started then is started by the next round of the collector.
  *
- * Cancelling a waiting call does not cancel the action. A builder that ends
- * before its time (terminated, or the library cannot be loaded) is started
- * again by whoever waits, a few times.
+ * Cancelling a waiting call does not cancel the action. Who waits looks after his
+ * action himself: he starts a builder when it is due, and when its builder is
+ * gone. Builders that end before they looked at it (the library cannot be loaded)
+ * are started a few times only.
+ *
+ * An action that is put off goes on being waited for, and the call says for what;
+ * unless it is for a time of the day or a daily limit, which is an error at once.
  *
  * Memory: ids live in SPI's procedure context, which in a non-atomic
  * connection outlives the commits.
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "fmgr.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "pgstat.h"
@@ -41,6 +47,7 @@
 #define FIRST_WAIT_MS 5
 #define MAX_WAIT_MS 250
 #define MAX_STARTS 3
+#define RESTART_MS 1000
 
 int			hone_apply_build_lock_timeout_ms = 10 * 60 * 1000;
 int			hone_apply_build_timeout_ms = 0;
@@ -50,7 +57,9 @@ static bool start_at_commit = false;
 PG_FUNCTION_INFO_V1(hone_apply_one);
 PG_FUNCTION_INFO_V1(hone_apply_all);
 PG_FUNCTION_INFO_V1(hone_apply_revert);
+PG_FUNCTION_INFO_V1(hone_apply_reindex);
 PG_FUNCTION_INFO_V1(hone_apply_reconcile);
+PG_FUNCTION_INFO_V1(hone_apply_action_progress);
 
 void
 hone_apply_init(void)
@@ -71,6 +80,7 @@ hone_apply_init(void)
 							PGC_SUSET,
 							GUC_UNIT_MS,
 							NULL, NULL, NULL);
+	hone_apply_limits_init();
 }
 
 /* The call */
@@ -100,6 +110,14 @@ required_bool(FunctionCallInfo fcinfo, int number, const char *name)
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("argument \"%s\" must not be null", name)));
 	return PG_GETARG_BOOL(number);
+}
+
+static HoneTrialWish
+trial_wish(FunctionCallInfo fcinfo, int number)
+{
+	if (PG_ARGISNULL(number))
+		return HONE_TRIAL_BY_SETTING;
+	return PG_GETARG_BOOL(number) ? HONE_TRIAL_YES : HONE_TRIAL_NO;
 }
 
 static void
@@ -184,18 +202,25 @@ typedef struct Wait
 {
 	int64		action_id;
 	BackgroundWorkerHandle *handle; /* of the builder we started; NULL if none */
-	int			starts;
+	int			starts;			/* since a builder looked at the action */
+	TimestampTz started_at;
+	TimestampTz looked_at;
+	char	   *waiting_for;	/* as the caller was told */
 } Wait;
 
+/* Is there something for a builder to do, and none that will? */
 static bool
-builder_is_gone(Wait *wait, const HoneProgress *progress)
+needs_builder(Wait *wait, const HoneProgress *progress)
 {
 	pid_t		pid;
 
-	if (progress->builder_alive)
+	if (progress->is_building ? progress->builder_alive :
+		!progress->is_due || progress->builders >= hone_apply_max_builds)
 		return false;
-	return wait->handle == NULL ||
-		GetBackgroundWorkerPid(wait->handle, &pid) == BGWH_STOPPED;
+	if (wait->handle != NULL && GetBackgroundWorkerPid(wait->handle, &pid) != BGWH_STOPPED)
+		return false;
+	return wait->starts == 0 ||
+		TimestampDifferenceExceeds(wait->started_at, GetCurrentTimestamp(), RESTART_MS);
 }
 
 static void
@@ -204,6 +229,7 @@ start_builder(Wait *wait)
 	const char *problem = NULL;
 	bool		no_slot = wait->starts++ < MAX_STARTS;
 
+	wait->started_at = GetCurrentTimestamp();
 	if (!no_slot)
 		problem = "57P01: the worker ended before the action did";
 	else if (!hone_apply_start_builder(&wait->handle))
@@ -221,7 +247,28 @@ start_builder(Wait *wait)
 			 errhint("See the server log.")));
 }
 
-/* Until the action is finished. */
+/* The first builder looks at once: what it says at first is no news. */
+static void
+tell(Wait *wait, const HoneProgress *progress)
+{
+	const char *news = progress->waiting_for;
+
+	if (progress->looked_at != wait->looked_at || progress->is_building)
+		wait->starts = 0;
+	wait->looked_at = progress->looked_at;
+	if (news == NULL || (wait->waiting_for != NULL && strcmp(news, wait->waiting_for) == 0))
+		return;
+	wait->waiting_for = pstrdup(news);
+	if (progress->error != NULL)
+		ereport(NOTICE,
+				(errmsg("attempt %d failed, and is to be repeated", progress->attempts),
+				 errdetail_internal("%s", progress->error)));
+	else
+		ereport(NOTICE,
+				(errmsg("the index has to wait for %s", news)));
+}
+
+/* Until the action is finished, or waits for what a call shall not wait for. */
 static void
 wait_for_action(int64 action_id, HoneProgress *progress)
 {
@@ -233,9 +280,10 @@ wait_for_action(int64 action_id, HoneProgress *progress)
 		/* Ended, and so is its snapshot, before anything can wait for us. */
 		SPI_commit();
 		hone_apply_progress(action_id, progress);
-		if (!progress->exists || progress->finished)
+		if (!progress->exists || progress->finished || progress->is_limited)
 			break;
-		if (builder_is_gone(&wait, progress))
+		tell(&wait, progress);
+		if (needs_builder(&wait, progress))
 			start_builder(&wait);
 		SPI_commit();
 
@@ -263,17 +311,46 @@ report(const HoneProgress *progress, int elevel)
 {
 	if (progress->ok)
 		return;
-	ereport(elevel,
-			(errcode(error_code(progress->error)),
-			 errmsg("recommendation " INT64_FORMAT " could not be %s",
-					progress->recommendation_id,
-					progress->is_revert ? "reverted" : "applied"),
-			 errdetail_internal("%s", progress->error ? progress->error : "")));
+	if (progress->is_limited)
+		ereport(elevel,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the index has to wait for %s", progress->waiting_for),
+				 errdetail("It stays queued.")));
+	else if (progress->index_name != NULL)
+		ereport(elevel,
+				(errcode(error_code(progress->error)),
+				 errmsg("index \"%s\" could not be rebuilt", progress->index_name),
+				 errdetail_internal("%s", progress->error ? progress->error : "")));
+	else
+		ereport(elevel,
+				(errcode(error_code(progress->error)),
+				 errmsg("recommendation " INT64_FORMAT " could not be %s",
+						progress->recommendation_id,
+						progress->is_revert ? "reverted" : "applied"),
+				 errdetail_internal("%s", progress->error ? progress->error : "")));
+}
+
+/*
+ * Nobody means to wait until the evening. The caller's transaction is undone,
+ * and with it what was queued.
+ */
+static void
+refuse_limits(bool is_reindex)
+{
+	HoneAction	action = {.makes_index = true, .is_reindex = is_reindex};
+	int			retry_s;
+	char	   *why = hone_apply_why_not_now(&action, &retry_s);
+
+	if (why != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("the index has to wait for %s", why),
+				 errhint("Use wait => false to have it done when that is over.")));
 }
 
 /* The last step of a call that queued one action. */
 static void
-end_one(int64 action_id, int64 recommendation_id, bool is_revert, bool wait)
+end_one(int64 action_id, HoneProgress *about, bool wait)
 {
 	HoneProgress progress;
 
@@ -284,20 +361,28 @@ end_one(int64 action_id, int64 recommendation_id, bool is_revert, bool wait)
 	}
 	notice_old_transaction();
 	wait_for_action(action_id, &progress);
-	progress.recommendation_id = recommendation_id;
-	progress.is_revert = is_revert;
+	progress.recommendation_id = about->recommendation_id;
+	progress.is_revert = about->is_revert;
+	progress.index_name = about->index_name;
 	report(&progress, ERROR);
 }
 
-/* CALL hone.apply(id, wait) */
+/* CALL hone.apply(id, wait, trial) */
 Datum
 hone_apply_one(PG_FUNCTION_ARGS)
 {
 	int64		id = required_int8(fcinfo, 0, "id");
 	bool		wait = required_bool(fcinfo, 1, "wait");
+	HoneTrialWish trial = trial_wish(fcinfo, 2);
+	HoneProgress about = {.recommendation_id = id};
+	HoneAction	action;
+	int64		action_id;
 
 	begin(fcinfo, wait);
-	end_one(hone_apply_queue(id, false, ERROR), id, false, wait);
+	action_id = hone_apply_queue(id, false, trial, ERROR, &action);
+	if (wait && action.makes_index)
+		refuse_limits(false);
+	end_one(action_id, &about, wait);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
@@ -309,25 +394,56 @@ hone_apply_revert(PG_FUNCTION_ARGS)
 	int64		id = required_int8(fcinfo, 0, "id");
 	bool		wait = required_bool(fcinfo, 1, "wait");
 
+	HoneProgress about = {.recommendation_id = id, .is_revert = true};
+	int64		action_id;
+
 	begin(fcinfo, wait);
-	end_one(hone_apply_queue_revert(id), id, true, wait);
+	action_id = hone_apply_queue_revert(id);
+	if (action_id != 0)
+		end_one(action_id, &about, wait);
+	SPI_finish();
+	PG_RETURN_VOID();
+}
+
+/* CALL hone.reindex(index, wait) */
+Datum
+hone_apply_reindex(PG_FUNCTION_ARGS)
+{
+	bool		wait = required_bool(fcinfo, 1, "wait");
+	HoneProgress about = {0};
+	int64		action_id;
+	char	   *index_name;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("argument \"%s\" must not be null", "index")));
+	begin(fcinfo, wait);
+	action_id = hone_apply_queue_reindex(PG_GETARG_OID(0), &index_name);
+	about.index_name = pstrdup(index_name);
+	if (wait)
+		refuse_limits(true);
+	end_one(action_id, &about, wait);
 	SPI_finish();
 	PG_RETURN_VOID();
 }
 
 /* Queue all that can be; returns how many, leaves only those in ids. */
 static int
-queue_all(int64 *ids, int count, int64 *action_ids)
+queue_all(int64 *ids, int count, HoneTrialWish trial, int64 *action_ids, bool *creates)
 {
 	int			queued = 0;
 
+	*creates = false;
 	for (int i = 0; i < count; i++)
 	{
 		int64		id = ids[i];
-		int64		action_id = hone_apply_queue(id, true, WARNING);
+		HoneAction	action;
+		int64		action_id = hone_apply_queue(id, true, trial, WARNING, &action);
 
 		if (action_id == 0)
 			continue;
+		*creates |= action.makes_index;
 		ids[queued] = id;
 		action_ids[queued++] = action_id;
 	}
@@ -352,16 +468,18 @@ wait_for_all(const int64 *ids, int count, const int64 *action_ids)
 	return succeeded;
 }
 
-/* CALL hone.apply_all(max_actions, wait) */
+/* CALL hone.apply_all(max_actions, wait, trial) */
 Datum
 hone_apply_all(PG_FUNCTION_ARGS)
 {
 	int64		limit = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
 	bool		wait = required_bool(fcinfo, 1, "wait");
+	HoneTrialWish trial = trial_wish(fcinfo, 2);
 	int64	   *ids;
 	int64	   *action_ids;
 	int			count;
 	int			succeeded;
+	bool		creates;
 
 	if (!PG_ARGISNULL(0) && limit < 1)
 		ereport(ERROR,
@@ -375,7 +493,9 @@ hone_apply_all(PG_FUNCTION_ARGS)
 				(errmsg("nothing to apply: your latest run of the advisor left no proposals")));
 
 	action_ids = palloc(sizeof(int64) * (count + 1));
-	succeeded = queue_all(ids, count, action_ids);
+	succeeded = queue_all(ids, count, trial, action_ids, &creates);
+	if (wait && creates)
+		refuse_limits(false);
 	if (!wait)
 		start_builder_at_commit();
 	else if (succeeded > 0)
@@ -414,4 +534,21 @@ hone_apply_reconcile(PG_FUNCTION_ARGS pg_attribute_unused())
 	if (needed)
 		start_builder_at_commit();
 	PG_RETURN_VOID();
+}
+
+/* hone.action_progress(action_id) */
+Datum
+hone_apply_action_progress(PG_FUNCTION_ARGS)
+{
+	TupleDesc	desc;
+	Datum		values[HONE_PROGRESS_COLUMNS] = {0};
+	bool		nulls[HONE_PROGRESS_COLUMNS];
+	MemoryContext context = CurrentMemoryContext;
+
+	if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+		elog(ERROR, "return type must be a row type");
+	SPI_connect();
+	hone_apply_build_progress(PG_GETARG_INT64(0), context, values, nulls);
+	SPI_finish();
+	PG_RETURN_DATUM(HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls)));
 }

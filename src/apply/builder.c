@@ -1,22 +1,29 @@
 /*
  * builder.c
- *	  The worker that carries actions out: one at a time, one per database.
+ *	  The worker that carries actions out, one after the other.
  *
- * Whoever queued an action starts a builder. The first one takes the builder
- * lock and works until nothing is queued; one that finds the lock taken goes
- * away, because the holder looks at the queue once more after it let go of the
- * lock. So two CREATE INDEX CONCURRENTLY of ours never meet.
+ * Whoever queued an action starts a builder. It takes one of the server's slots
+ * (limits.c), or goes away; and works until nothing is left that may begin now. It
+ * waits for nothing: what may not begin yet is put off, and the next round of the
+ * collector starts another builder when it is due. A builder that finds all slots
+ * taken can go, because a holder in this database looks at the queue once more
+ * after it gave its slot back, and for the others there are the rounds.
  *
- * The lock is an advisory one of a class that SQL functions cannot take, so
- * no ordinary role can hold builds up; and it survives the abort of a
- * transaction, which ordinary session locks do not. It goes with the process.
- * An action that is "building" while its process is gone was interrupted:
- * its outcome is read from the catalogs like any other (settle()).
+ * One that begins an action while more are due has another builder started, if
+ * there may be several. Two never work on one table (the claim on the table), so
+ * two CREATE INDEX CONCURRENTLY of ours never meet. The claim also says who may
+ * settle what was interrupted: an action that is "building" while its process is
+ * gone has no claim on its table any more; its outcome is read from the catalogs
+ * like any other (settle()).
  *
  * Transactions: each step of an action's life is one (internal.h), the DDL
  * makes its own. No snapshot is held between them. If a step that reads or
  * writes our tables fails, the builder ends; the next one (whoever waits, or
  * the next round of the collector) takes over from what is on disk.
+ *
+ * Locks: those of limits.c go with the process. The table's own lock is held
+ * between transactions, where the server does not give it back when the process
+ * ends, so that is done here (give_locks_back()).
  *
  * Roles: the DDL runs as the role that asked, the removal of an INVALID index
  * of ours as the table's owner, since the role may be gone or have lost its
@@ -42,8 +49,10 @@
 #include "base/compat.h"
 #include "jobs/jobs.h"
 
-#define LOCK_KEY 0x686f6e65
-#define LOCK_CLASS 9			/* SQL functions use 1 and 2, jobs uses 10 */
+#define TABLE_PATIENCE_MS 1000
+#define CLEANUP_PATIENCE_MS 10000
+#define FIRST_LOOK_MS 10
+#define MAX_LOOK_MS 200
 #define CLEANUP_LOCK_TIMEOUT_MS 10000
 
 PGDLLEXPORT void hone_apply_builder_main(Datum arg);
@@ -53,17 +62,6 @@ hone_apply_start_builder(BackgroundWorkerHandle **handle)
 {
 	return hone_jobs_start_worker(HONE_BUILDER_TYPE, "hone_apply_builder_main",
 								  MyDatabaseId, handle);
-}
-
-static bool
-builder_lock(bool release)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_ADVISORY(tag, MyDatabaseId, LOCK_KEY, 0, LOCK_CLASS);
-	if (release)
-		return LockRelease(&tag, ExclusiveLock, true);
-	return LockAcquire(&tag, ExclusiveLock, true, true) != LOCKACQUIRE_NOT_AVAIL;
 }
 
 /*
@@ -78,7 +76,13 @@ typedef struct Step
 
 	/* in or out, by step */
 	HoneTake	take;
+	HoneCandidate *candidates;
+	int			count;
+	int64		id;
 	bool		found;
+	char	   *why;			/* it does not begin */
+	int			retry_s;
+	Oid			remains;		/* of a rebuilt index */
 	HoneIndexState index_state;
 	Oid			owner;			/* of the action's index */
 	char	   *drop_statement;
@@ -86,6 +90,9 @@ typedef struct Step
 	const char *error;
 	bool		leftover;
 } Step;
+
+/* Whose lock this process has; InvalidOid: none. */
+static Oid	locked_table = InvalidOid;
 
 static void
 run_step(void *arg)
@@ -110,24 +117,62 @@ do_step(Step *step, void (*run) (Step *step))
 }
 
 static void
+step_candidates(Step *step)
+{
+	step->candidates = hone_apply_candidates(step->take, step->context, &step->count);
+}
+
+static void
 step_take(Step *step)
 {
-	step->action = hone_apply_take(step->take, step->context);
+	step->action = hone_apply_take(step->take, step->id, step->context);
 }
 
-static HoneAction *
-take(HoneTake kind)
+static void
+step_has_due(Step *step)
 {
-	Step		step = {.take = kind};
-
-	do_step(&step, step_take);
-	return step.action;
+	step->found = hone_apply_has_due();
 }
 
+static bool
+has_due(void)
+{
+	Step		step = {0};
+
+	do_step(&step, step_has_due);
+	return step.found;
+}
+
+static void
+step_no_slot(Step *step pg_attribute_unused())
+{
+	hone_apply_note_no_slot();
+}
+
+static void
+step_postpone(Step *step)
+{
+	hone_apply_postpone(step->action, step->why, step->retry_s);
+}
+
+static void
+step_note_waiting(Step *step)
+{
+	hone_apply_note_waiting(step->action, step->why);
+}
+
+/* Others may be due: then there is work for another builder. */
 static void
 step_start(Step *step)
 {
 	step->found = hone_apply_record_start(step->action);
+	step->count = hone_apply_max_builds > 1 && hone_apply_has_due() ? 1 : 0;
+}
+
+static void
+step_built(Step *step)
+{
+	hone_apply_record_built(step->action);
 }
 
 static void
@@ -151,56 +196,129 @@ record_end(HoneAction *action, const char *state, const char *error, bool leftov
 	do_step(&step, step_end);
 }
 
-/* The catalogs need nothing of ours, but the same care. */
+/* The table's own lock */
+
 static void
-step_look(Step *step)
+try_lock(void *arg)
 {
-	HeapTuple	tuple;
+	Oid			relid = *(Oid *) arg;
+
+	if (hone_apply_try_lock_table(relid))
+		locked_table = relid;
+}
+
+/*
+ * It may be had in a moment, from an ANALYZE for example; asking again and again,
+ * without a snapshot, is what nobody can come to wait for.
+ */
+static bool
+lock_table(Oid relid, int patience_ms)
+{
+	TimestampTz started = GetCurrentTimestamp();
+	long		ms = FIRST_LOOK_MS;
+	HoneTryResult result;
+
+	for (;;)
+	{
+		hone_jobs_try(try_lock, &relid, &result);
+		if (!result.ok)
+			proc_exit(1);
+		if (OidIsValid(locked_table))
+			return true;
+		if (TimestampDifferenceExceeds(started, GetCurrentTimestamp(), patience_ms))
+			return false;
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 ms, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+		CHECK_FOR_INTERRUPTS();
+		ms = Min(ms * 2, MAX_LOOK_MS);
+	}
+}
+
+/* An abort has given it back already. */
+static void
+unlock_table(const HoneTryResult *result)
+{
+	if (OidIsValid(locked_table) && (result == NULL || result->ok))
+		hone_apply_unlock_table(locked_table);
+	locked_table = InvalidOid;
+}
+
+/*
+ * Called when the process ends, after its transaction: an abort gives back all
+ * locks on tables, but there is none when the process ends between two
+ * transactions.
+ */
+static void
+give_locks_back(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
+{
+	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
+}
+
+/* What is there, and what of it must go */
+
+/* How to remove an index, and as whom. */
+static void
+note_drop(Step *step, Oid index_oid)
+{
+	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index_oid));
 	MemoryContext old;
 
-	step->index_state = hone_apply_index_state(step->action);
-	if (step->index_state != HONE_INDEX_INVALID)
-		return;
-
-	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(step->action->index_oid));
 	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for index %u", step->action->index_oid);
+		elog(ERROR, "cache lookup failed for index %u", index_oid);
 	step->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
 	ReleaseSysCache(tuple);
 
 	old = MemoryContextSwitchTo(step->context);
-	step->drop_statement = hone_apply_drop_statement(step->action->index_oid);
+	step->drop_statement = hone_apply_drop_statement(index_oid);
 	MemoryContextSwitchTo(old);
 }
 
-/*
- * What the catalogs say, after removing our index if it is INVALID. It may
- * still be after that, if something is in the way.
- */
-static HoneIndexState
-look_and_clean(HoneAction *action)
+/* The catalogs need nothing of ours, but the same care. */
+static void
+step_look(Step *step)
 {
-	Step		step = {.action = action};
+	step->drop_statement = NULL;
+	if (step->action->is_reindex)
+	{
+		step->found = hone_apply_reindex_state(step->action, &step->remains);
+		if (OidIsValid(step->remains))
+			note_drop(step, step->remains);
+		return;
+	}
+	step->index_state = hone_apply_index_state(step->action);
+	if (step->index_state == HONE_INDEX_INVALID)
+		note_drop(step, step->action->index_oid);
+}
+
+/*
+ * Look at the catalogs, remove what there is of ours and INVALID, and look
+ * again: it may still be there, if something is in the way.
+ */
+static void
+look_and_clean(Step *step)
+{
 	HoneDdl		ddl = {0};
 	HoneTryResult result;
 
-	if (action->partitioned)
+	if (step->action->partitioned)
 	{
-		if (!hone_apply_look_partitioned(action, &step.index_state))
+		if (!hone_apply_look_partitioned(step->action, &step->index_state))
 			proc_exit(1);
-		return step.index_state;
+		return;
 	}
-	do_step(&step, step_look);
-	if (step.index_state != HONE_INDEX_INVALID)
-		return step.index_state;
+	do_step(step, step_look);
+	if (step->drop_statement == NULL ||
+		!lock_table(step->action->relid, CLEANUP_PATIENCE_MS))
+		return;
 
-	ddl.roleid = step.owner;
-	ddl.statement = step.drop_statement;
+	ddl.roleid = step->owner;
+	ddl.statement = step->drop_statement;
 	ddl.lock_timeout_ms = CLEANUP_LOCK_TIMEOUT_MS;
 	hone_jobs_run_ddl(&ddl, &result);
+	unlock_table(&result);
 
-	do_step(&step, step_look);
-	return step.index_state;
+	do_step(step, step_look);
 }
 
 static char *
@@ -230,16 +348,62 @@ surprise_text(const HoneAction *action, HoneIndexState state)
 	return psprintf("%s: index \"%s\" is not there", sqlstate, action->index_name);
 }
 
-/* building → kept or reverted */
+/*
+ * building → kept or reverted. The index is there, or gone, as it was wanted.
+ */
 static void
 finish(HoneAction *action)
 {
 	record_end(action, action->is_revert ? "reverted" : "kept", NULL, false);
 }
 
+/* What may go better the next time. */
+static bool
+may_pass(const HoneTryResult *result)
+{
+	switch (result->sqlerrcode)
+	{
+		case ERRCODE_LOCK_NOT_AVAILABLE:
+		case ERRCODE_T_R_DEADLOCK_DETECTED:
+		case ERRCODE_T_R_SERIALIZATION_FAILURE:
+		case ERRCODE_ADMIN_SHUTDOWN:
+			return !result->ok;
+		default:
+			return !result->ok && ERRCODE_TO_CATEGORY(result->sqlerrcode) ==
+				ERRCODE_INSUFFICIENT_RESOURCES;
+	}
+}
+
+static void
+step_retry(Step *step)
+{
+	hone_apply_record_retry(step->action, step->error, step->leftover, step->retry_s);
+}
+
+static bool
+may_try_again(const HoneAction *action, const HoneTryResult *result)
+{
+	return may_pass(result) && action->attempts < hone_apply_build_attempts;
+}
+
+/* building → queued, if the failure may pass and attempts are left. */
+static bool
+try_again(HoneAction *action, const HoneTryResult *result, bool leftover)
+{
+	Step		step = {.action = action, .leftover = leftover};
+
+	if (!may_try_again(action, result))
+		return false;
+	step.error = error_text(result);
+	step.retry_s = hone_apply_retry_s(action->attempts - 1);
+	do_step(&step, step_retry);
+	return true;
+}
+
 /*
  * building → failed or cancelled; or back to kept, when a revert changed
  * nothing (what it may have left of a new index is a leftover of the action).
+ * Or another attempt; not of a drop that got half-way, which cleaning up ends.
  */
 static void
 fail(HoneAction *action, const HoneTryResult *result, HoneIndexState index_state)
@@ -248,6 +412,9 @@ fail(HoneAction *action, const HoneTryResult *result, HoneIndexState index_state
 	bool		unchanged = action->makes_index || !leftover;
 	const char *state = "failed";
 
+	/* With parts, what is left is what the next attempt goes on with. */
+	if (unchanged && try_again(action, result, leftover && !(action->partitioned && action->makes_index)))
+		return;
 	if (result->sqlerrcode == ERRCODE_QUERY_CANCELED && !result->timed_out)
 		state = "cancelled";
 	if (action->is_revert && unchanged)
@@ -255,6 +422,29 @@ fail(HoneAction *action, const HoneTryResult *result, HoneIndexState index_state
 	record_end(action, state,
 			   result->ok ? surprise_text(action, index_state) : error_text(result),
 			   leftover);
+}
+
+static void
+record_built(HoneAction *action)
+{
+	Step		step = {.action = action};
+
+	do_step(&step, step_built);
+}
+
+/* The same for a rebuilt index; step says what is there. */
+static void
+settle_reindex(HoneAction *action, const HoneTryResult *result, const Step *step)
+{
+	bool		leftover = OidIsValid(step->remains);
+
+	if (step->found)
+	{
+		record_built(action);
+		record_end(action, "kept", NULL, leftover);
+	}
+	else
+		fail(action, result, leftover ? HONE_INDEX_INVALID : HONE_INDEX_ABSENT);
 }
 
 /*
@@ -265,16 +455,33 @@ static void
 settle(HoneAction *action, const HoneTryResult *result)
 {
 	HoneIndexState wanted = action->makes_index ? HONE_INDEX_VALID : HONE_INDEX_ABSENT;
-	HoneIndexState found = look_and_clean(action);
+	Step		step = {.action = action};
 
-	if (found == wanted)
-		finish(action);
+	/* Of many parts some are done, and the next attempt goes on from there. */
+	if (action->partitioned && action->makes_index && may_try_again(action, result))
+	{
+		do_step(&step, step_look);
+		if (step.index_state == HONE_INDEX_INVALID)
+		{
+			fail(action, result, step.index_state);
+			return;
+		}
+	}
+	look_and_clean(&step);
+	if (action->is_reindex)
+		settle_reindex(action, result, &step);
+	else if (step.index_state != wanted)
+		fail(action, result, step.index_state);
 	else
-		fail(action, result, found);
+	{
+		if (action->makes_index)
+			record_built(action);
+		finish(action);
+	}
 }
 
 /* building, and nobody is at it */
-static void
+static bool
 settle_lost(HoneAction *action)
 {
 	HoneTryResult result = {0};
@@ -282,22 +489,26 @@ settle_lost(HoneAction *action)
 	result.sqlerrcode = ERRCODE_ADMIN_SHUTDOWN;
 	result.message = "the worker ended before the action did";
 	settle(action, &result);
+	return true;
 }
 
 /*
- * failed or cancelled, with an INVALID index left: if removing was what the
- * action was for, this finishes it.
+ * With an INVALID index left: if removing was what the action was for, this
+ * finishes it.
  */
-static void
+static bool
 settle_leftover(HoneAction *action)
 {
 	Step		step = {.action = action};
 
-	step.leftover = look_and_clean(action) == HONE_INDEX_INVALID;
+	look_and_clean(&step);
+	step.leftover = action->is_reindex ? OidIsValid(step.remains) :
+		step.index_state == HONE_INDEX_INVALID;
 	if (!step.leftover && !action->makes_index)
 		finish(action);
 	else
 		do_step(&step, step_leftover);
+	return true;
 }
 
 typedef struct Preparation
@@ -310,8 +521,12 @@ typedef struct Preparation
 static char *
 statement_for(HoneAction *action)
 {
+	if (action->is_reindex)
+		return hone_apply_reindex_statement(action);
 	if (action->makes_index)
 	{
+		if (action->partitioned && hone_apply_index_state(action) == HONE_INDEX_VALID)
+			return NULL;
 		(void) hone_apply_check_create(action, ERROR);
 		return hone_apply_concurrently(action->definition);
 	}
@@ -322,7 +537,7 @@ statement_for(HoneAction *action)
 	return hone_apply_drop_statement(hone_apply_check_drop(action, ERROR));
 }
 
-/* With the table locked, which it stays unless this fails. */
+/* With the table locked. */
 static void
 prepare(void *arg)
 {
@@ -345,8 +560,6 @@ prepare(void *arg)
 		SPI_finish();
 	}
 
-	if (!action->partitioned)
-		hone_apply_lock_table(action->relid);
 	(void) hone_apply_check_table(action->relid, action->table_name,
 								  action->requested_by, ERROR);
 	statement = statement_for(action);
@@ -360,25 +573,17 @@ hone_apply_note_created(Oid relid, void *arg)
 {
 	HoneAction *action = arg;
 	bool		is_part = OidIsValid(action->part_relid);
+	Oid		   *ours = is_part ? &action->part_index_oid :
+		action->is_reindex ? &action->new_index_oid : &action->index_oid;
 
-	if (is_part ? action->part_made : OidIsValid(action->index_oid))
+	if (OidIsValid(*ours))
 		return;
 	CommandCounterIncrement();
 	SPI_connect();
-	if (is_part)
-		action->part_made = hone_apply_record_part_index(action, relid);
-	else if (hone_apply_record_index(action, relid))
-		action->index_oid = relid;
+	if (is_part ? hone_apply_record_part_index(action, relid) :
+		hone_apply_record_index(action, relid))
+		*ours = relid;
 	SPI_finish();
-}
-
-static void
-set_lock_timeout(int ms)
-{
-	char		value[16];
-
-	snprintf(value, sizeof(value), "%d", ms);
-	SetConfigOption("lock_timeout", value, PGC_SUSET, PGC_S_OVERRIDE);
 }
 
 static void
@@ -435,30 +640,72 @@ analyze_expressions(HoneAction *action)
 						action->table_name, action->index_name, result.message)));
 }
 
-/* building → the outcome */
-static void
-perform(HoneAction *action)
+/* Whether it begins */
+
+static bool
+put_off(HoneAction *action, char *why, int retry_s)
 {
-	Preparation preparation = {action, CurrentMemoryContext, NULL};
+	Step		step = {.action = action, .why = why, .retry_s = retry_s};
+
+	do_step(&step, step_postpone);
+	return false;
+}
+
+/* A definition that cannot be read is no reason to wait: preparing says so. */
+static void
+ask_limits(void *arg)
+{
+	Step	   *step = arg;
+	char	   *why;
+
+	SPI_connect();
+	step->action->keeps_snapshot = hone_apply_keeps_snapshot(step->action);
+	why = hone_apply_why_not_now(step->action, &step->retry_s);
+	if (why == NULL)
+		why = hone_apply_why_no_space(step->action);
+	if (why != NULL)
+		step->why = MemoryContextStrdup(step->context, why);
+	SPI_finish();
+}
+
+static void
+step_lock_holder(Step *step)
+{
+	step->why = MemoryContextStrdup(step->context, hone_apply_lock_holder(step->action));
+}
+
+static void
+step_old_transaction(Step *step)
+{
+	char	   *why = hone_apply_old_transaction(step->action);
+
+	if (why != NULL)
+		step->why = MemoryContextStrdup(step->context, why);
+}
+
+/* If it may, the table is locked (if it needs to be); if not, it says why. */
+static bool
+may_begin(HoneAction *action)
+{
+	Step		step = {.action = action, .context = CurrentMemoryContext};
+	int			retry_s = hone_apply_retry_s(action->postponements);
 	HoneTryResult result;
 
-	set_lock_timeout(hone_apply_build_lock_timeout_ms);
-	hone_jobs_try(prepare, &preparation, &result);
-	set_lock_timeout(0);
-
-	if (result.ok && preparation.statement != NULL)
+	step.retry_s = retry_s;
+	hone_jobs_try(ask_limits, &step, &result);
+	if (result.ok && step.why != NULL)
+		return put_off(action, step.why, step.retry_s);
+	/* A partitioned table itself is locked for moments only (partition.c). */
+	if (!action->partitioned && !lock_table(action->relid, TABLE_PATIENCE_MS))
 	{
-		if (action->partitioned)
-			hone_apply_run_partitioned(action, &result);
-		else
-			run_ddl(action, preparation.statement, &result);
+		do_step(&step, step_lock_holder);
+		return put_off(action, step.why, retry_s);
 	}
-	/* An abort has released it already. */
-	if (result.ok && !action->partitioned)
-		hone_apply_unlock_table(action->relid);
-	if (result.ok && action->makes_index)
-		analyze_expressions(action);
-	settle(action, &result);
+	do_step(&step, step_old_transaction);
+	if (step.why == NULL)
+		return true;
+	unlock_table(NULL);
+	return put_off(action, step.why, retry_s);
 }
 
 /* queued → building → the outcome */
@@ -466,52 +713,96 @@ static void
 carry_out(HoneAction *action)
 {
 	Step		step = {.action = action};
+	Preparation preparation = {action, CurrentMemoryContext, NULL};
+	HoneTryResult result;
 
 	do_step(&step, step_start);
-	if (step.found)
-		perform(action);
+	if (!step.found)
+	{
+		unlock_table(NULL);
+		return;
+	}
+	action->attempts++;
+	if (step.count > 0)
+		(void) hone_apply_start_builder(NULL);
+
+	hone_jobs_try(prepare, &preparation, &result);
+	if (result.ok && preparation.statement != NULL)
+	{
+		if (action->partitioned)
+			hone_apply_run_partitioned(action, &result);
+		else
+			run_ddl(action, preparation.statement, &result);
+	}
+	unlock_table(&result);
+	if (result.ok && action->makes_index && !action->is_reindex)
+		analyze_expressions(action);
+	settle(action, &result);
 }
 
-/*
- * building, and nobody is at it: of many parts some are done, and the rest may
- * be
- */
-static void
-step_resume(Step *step)
-{
-	step->found = step->action->partitioned && step->action->makes_index &&
-		hone_apply_record_resume(step->action);
-}
-
-static void
-take_over(HoneAction *action)
+static bool
+begin(HoneAction *action)
 {
 	Step		step = {.action = action};
 
-	do_step(&step, step_resume);
-	if (step.found)
-		perform(action);
-	else
-		settle_lost(action);
+	if (!may_begin(action))
+		return true;
+	if (!hone_apply_claim_snapshots(action))
+	{
+		unlock_table(NULL);
+		step.why = "another build of this database, one of which would wait for the other";
+		do_step(&step, step_note_waiting);
+		return false;
+	}
+	carry_out(action);
+	hone_apply_release_snapshots(action);
+	return true;
 }
 
-static void
-work(HoneTake kind, void (*one) (HoneAction *action))
+/* Tables */
+
+/* If nobody else is at its table. False: there was nothing to do. */
+static bool
+work_on(HoneTake kind, const HoneCandidate *candidate, bool (*one) (HoneAction *action))
+{
+	Step		step = {.take = kind, .id = candidate->id};
+	bool		done = false;
+
+	if (!hone_apply_claim_table(candidate->relid))
+		return false;
+	do_step(&step, step_take);
+	if (step.action != NULL)
+		done = one(step.action);
+	hone_apply_release_table(candidate->relid);
+	return done;
+}
+
+/* The list is read anew after each, since time has passed. */
+static bool
+work(HoneTake kind, bool (*one) (HoneAction *action))
 {
 	MemoryContext context;
 	MemoryContext old;
-	HoneAction *action;
+	bool		done;
+	bool		any = false;
 
 	context = AllocSetContextCreate(CurrentMemoryContext, "pg_hone action",
 									ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(context);
-	while ((action = take(kind)) != NULL)
+	do
 	{
-		one(action);
+		Step		step = {.take = kind};
+
+		do_step(&step, step_candidates);
+		done = false;
+		for (int i = 0; i < step.count && !done; i++)
+			done = work_on(kind, &step.candidates[i], one);
+		any |= done;
 		MemoryContextReset(context);
-	}
+	} while (done);
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(context);
+	return any;
 }
 
 /* However this worker ends, a round shall look at what it left. */
@@ -521,25 +812,49 @@ have_a_round(int code pg_attribute_unused(), Datum arg)
 	hone_jobs_mark_database(DatumGetObjectId(arg));
 }
 
+static bool
+work_with_slot(int slot)
+{
+	bool		any;
+
+	any = work(HONE_TAKE_LOST, settle_lost);
+	any |= work(HONE_TAKE_LEFTOVER, settle_leftover);
+	any |= work(HONE_TAKE_QUEUED, begin);
+	hone_apply_give_slot(slot);
+	return any;
+}
+
 void
 hone_apply_builder_main(Datum arg)
 {
 	MemoryContext context;
+	Step		step = {0};
+	int			slot;
+	bool		worked = true;
+	int			idle = 0;		/* passes in a row in which nothing was done */
 
+	/* Before connecting, so that it comes after the end of the transaction. */
+	before_shmem_exit(give_locks_back, (Datum) 0);
 	hone_jobs_worker_connect(DatumGetObjectId(arg), HONE_BUILDER_TYPE);
 	before_shmem_exit(have_a_round, arg);
 	context = AllocSetContextCreate(TopMemoryContext, HONE_BUILDER_TYPE,
 									ALLOCSET_DEFAULT_SIZES);
 	MemoryContextSwitchTo(context);
 
+	/*
+	 * Once more than there is something to do: who came meanwhile may have found
+	 * no slot. What is still due then is in the hands of another builder.
+	 */
 	do
 	{
-		if (!builder_lock(false))
+		idle = worked ? 0 : idle + 1;
+		slot = hone_apply_take_slot();
+		if (slot == 0)
+		{
+			do_step(&step, step_no_slot);
 			break;
-		work(HONE_TAKE_LOST, take_over);
-		work(HONE_TAKE_LEFTOVER, settle_leftover);
-		work(HONE_TAKE_QUEUED, carry_out);
-		(void) builder_lock(true);
-	} while (take(HONE_TAKE_QUEUED) != NULL);
+		}
+		worked = work_with_slot(slot);
+	} while (idle < 1 && has_due());
 	proc_exit(0);
 }

@@ -23,6 +23,7 @@
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
 #include "storage/lmgr.h"
+#include "storage/lock.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/lsyscache.h"
@@ -283,8 +284,14 @@ hone_apply_index_state(const HoneAction *action)
 		return HONE_INDEX_ABSENT;
 
 	index = (Form_pg_index) GETSTRUCT(tuple);
+
+	/*
+	 * A valid index that somebody gave another name is his. One of no use is
+	 * ours whatever it is called, since we noted it when we made it.
+	 */
 	if (index->indrelid != action->relid ||
-		strcmp(get_rel_name(action->index_oid), action->index_name) != 0)
+		(strcmp(get_rel_name(action->index_oid), action->index_name) != 0 &&
+		 (index->indisvalid || !action->makes_index)))
 		state = HONE_INDEX_FOREIGN;
 	else if (index->indisvalid && index->indisready && index->indislive)
 		state = HONE_INDEX_VALID;
@@ -294,21 +301,58 @@ hone_apply_index_state(const HoneAction *action)
 	return state;
 }
 
-void
-hone_apply_lock_table(Oid relid)
+static LOCKTAG
+table_lock(Oid relid)
 {
-	LockRelId	id = {relid, MyDatabaseId};
+	LOCKTAG		tag;
 
-	LockRelationIdForSession(&id, AccessShareLock);
+	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
+	return tag;
+}
+
+bool
+hone_apply_try_lock_table(Oid relid)
+{
+	LOCKTAG		tag = table_lock(relid);
+
+	if (LockAcquire(&tag, ShareUpdateExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
+		return false;
 	AcceptInvalidationMessages();
+	return true;
 }
 
 void
 hone_apply_unlock_table(Oid relid)
 {
-	LockRelId	id = {relid, MyDatabaseId};
+	LOCKTAG		tag = table_lock(relid);
 
-	UnlockRelationIdForSession(&id, AccessShareLock);
+	LockRelease(&tag, ShareUpdateExclusiveLock, true);
+}
+
+/*
+ * An index with an expression or a predicate may call functions, which may read
+ * tables: its build is a snapshot that others must wait for.
+ */
+bool
+hone_apply_keeps_snapshot(const HoneAction *action)
+{
+	List	   *parsed;
+	IndexStmt  *statement;
+	ListCell   *lc;
+
+	if (!action->makes_index)
+		return false;
+	if (action->is_reindex)
+		return hone_apply_index_has_expressions(action->index_oid);
+	parsed = raw_parser(action->definition, RAW_PARSE_DEFAULT);
+	statement = list_length(parsed) == 1 ?
+		(IndexStmt *) linitial_node(RawStmt, parsed)->stmt : NULL;
+	if (statement == NULL || !IsA(statement, IndexStmt))
+		return false;
+	foreach(lc, statement->indexParams)
+		if (lfirst_node(IndexElem, lc)->expr != NULL)
+			return true;
+	return statement->whereClause != NULL;
 }
 
 char *

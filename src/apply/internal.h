@@ -3,12 +3,17 @@
  *	  Shared between the files of apply/: an action and its life.
  *
  *	                 worker          catalogs say: done
- *	  apply() ─▶ queued ─▶ building ───────────────────▶ kept
- *	               │         │  │                         │
- *	     not what  │  error, │  │ cancel                  │ revert()
- *	     was       │  worker │  └────▶ cancelled          ▼
- *	     decided   │  lost   ▼                          queued ─▶ building ─▶ reverted
- *	               └──────▶ failed                        (an error: back to kept)
+ *	  apply() ─▶ queued ─▶ building ──────────────────▶ kept (or first a trial)
+ *	              │  ▲ └─┐   │  │  │                      │
+ *	              │  │ put   │  │  │ cancel               │ revert()
+ *	     not what │  │ off   │  │  └────▶ cancelled       ▼
+ *	     was      │  └───────┘  │ error               queued ─▶ building ─▶ reverted
+ *	     decided  │   may pass  ▼                         (an error: back to kept)
+ *	              └──────────▶ failed
+ *
+ * A queued action that may not begin yet (limits.c), or whose attempt failed for
+ * a reason that may pass, stays queued until retry_at; nobody stays for it. A
+ * rebuilt index (reindex.c) is an action of no recommendation, which ends kept.
  *
  * One row per action, through its revert. Each arrow is a transaction of its
  * own; the intention is on disk before anything is done, and the outcome is
@@ -27,8 +32,17 @@
 #define HONE_APPLY_INTERNAL_H
 
 #include "jobs/jobs.h"
+#include "utils/timestamp.h"
 
 #define HONE_BUILDER_TYPE "pg_hone builder"
+
+/* Whether the one who asked wants a trial. */
+typedef enum HoneTrialWish
+{
+	HONE_TRIAL_BY_SETTING,
+	HONE_TRIAL_YES,
+	HONE_TRIAL_NO
+} HoneTrialWish;
 
 typedef struct HoneAction
 {
@@ -45,12 +59,20 @@ typedef struct HoneAction
 	char	   *definition;		/* CREATE INDEX ..., if makes_index */
 	char	   *needs_index;	/* bare; to be dropped only while that one is
 								 * there to do the work; or NULL */
+	HoneTrialWish trial;
+	bool		automatic;		/* nobody asked for it */
+	bool		is_reindex;		/* makes an index in index_oid's place */
+	Oid			new_index_oid;	/* reindex: InvalidOid: not made yet */
+	int64		size_bytes;		/* of what is to be made, estimated; 0: unknown */
+	int			attempts;		/* before this one */
+	int			postponements;	/* in a row */
+	bool		keeps_snapshot; /* builds of other tables would wait for it */
 
 	/* An index of a partitioned table is made of parts (partition.c). */
 	bool		partitioned;
 	Oid			part_relid;		/* whose index is being made; InvalidOid: the
 								 * action's own */
-	bool		part_made;
+	Oid			part_index_oid; /* InvalidOid: not made yet */
 } HoneAction;
 
 /* What the catalogs say about an action's index. */
@@ -81,10 +103,13 @@ extern bool hone_apply_check_cover(const HoneAction *action, int elevel);
 
 extern HoneIndexState hone_apply_index_state(const HoneAction *action);
 
-/* Keep a table from being dropped or renamed until it is unlocked, or a
- * transaction aborts; waits for at most the lock timeout. */
-extern void hone_apply_lock_table(Oid relid);
+/* Take the lock that the statement will need, if it is free, until it is given
+ * back or a transaction aborts. It keeps the table from being dropped or renamed. */
+extern bool hone_apply_try_lock_table(Oid relid);
 extern void hone_apply_unlock_table(Oid relid);
+
+/* Will others' builds wait for this one's snapshot? */
+extern bool hone_apply_keeps_snapshot(const HoneAction *action);
 
 /* "CREATE INDEX CONCURRENTLY ..." from "CREATE INDEX ...". */
 extern char *hone_apply_concurrently(const char *definition);
@@ -106,11 +131,13 @@ extern char *hone_apply_analyze_statement(const HoneAction *action);
  * Queue applying a recommendation; its action's id, 0 after a WARNING. A drop
  * that comes after creates is given up when one of its table was not built;
  * any drop when the index is missing that does the work of the dropped one.
+ * queued, unless NULL, is told what is to be done.
  */
 extern int64 hone_apply_queue(int64 recommendation_id, bool after_creates,
-							  int elevel);
+							  HoneTrialWish trial, int elevel, HoneAction *queued);
 
-/* Queue reverting one; its action's id. */
+/* Queue reverting one; its action's id. One that was not begun yet is given up
+ * instead, and nothing is left to do: 0. */
 extern int64 hone_apply_queue_revert(int64 recommendation_id);
 
 /* Ids of the caller's proposals of its latest run, creates first. */
@@ -123,8 +150,35 @@ typedef enum HoneTake
 	HONE_TAKE_LEFTOVER
 } HoneTake;
 
-/* The next action of a kind, made in a memory context; NULL if there is none. */
-extern HoneAction *hone_apply_take(HoneTake kind, MemoryContext context);
+/* Which there are of a kind, in the order of their turn; at most some. */
+typedef struct HoneCandidate
+{
+	int64		id;
+	Oid			relid;
+} HoneCandidate;
+
+extern HoneCandidate *hone_apply_candidates(HoneTake kind, MemoryContext context,
+											int *count);
+
+/* One of them, made in a memory context; NULL if it is none any more. */
+extern HoneAction *hone_apply_take(HoneTake kind, int64 id, MemoryContext context);
+extern bool hone_apply_has_due(void);
+
+/* Why a queued action does not begin, and when it is looked at again: */
+extern void hone_apply_postpone(const HoneAction *action, const char *why, int retry_s);
+
+/* when the one in its way is done. */
+extern void hone_apply_note_waiting(const HoneAction *action, const char *why);
+extern void hone_apply_note_no_slot(void);
+
+/* Who has a lock on the table that the statement needs, and whose old transaction
+ * it would wait for; NULL if nobody. */
+extern char *hone_apply_lock_holder(const HoneAction *action);
+extern char *hone_apply_old_transaction(const HoneAction *action);
+
+/* How many recommended indexes were built in the last 24 hours, and in how many
+ * seconds one less. */
+extern int	hone_apply_built_today(int *retry_s);
 
 extern bool hone_apply_record_start(const HoneAction *action);	/* false: gone */
 
@@ -133,9 +187,16 @@ extern bool hone_apply_record_index(const HoneAction *action, Oid index_oid);
 extern void hone_apply_record_end(const HoneAction *action, const char *state,
 								  const char *error, bool leftover);
 extern void hone_apply_record_leftover(const HoneAction *action, bool leftover);
+
+/* building, and its index is there now */
+extern void hone_apply_record_built(const HoneAction *action);
+
+/* building → queued, for another attempt */
+extern void hone_apply_record_retry(const HoneAction *action, const char *error,
+									bool leftover, int retry_s);
 extern bool hone_apply_creates_missing(const HoneAction *action);
 
-/* Is there something a builder should do, and none at work? */
+/* Is there something that another builder could do? */
 extern bool hone_apply_has_work(void);
 
 /* Is there anything that is not in its final state? */
@@ -147,15 +208,28 @@ typedef struct HoneProgress
 	bool		finished;
 	bool		ok;
 	bool		is_building;
-	bool		builder_alive;
+	bool		is_due;			/* queued, and a builder would look at it */
+	bool		is_limited;		/* queued, and waits for a time or a daily limit */
+	bool		builder_alive;	/* of this action */
+	int			builders;		/* of this database */
+	int			attempts;
 	char	   *error;			/* "SQLSTATE: message" or NULL */
+	char	   *waiting_for;	/* or NULL */
+	TimestampTz looked_at;		/* by a builder; 0: never */
 
 	/* For the report; filled by those who wait. */
 	int64		recommendation_id;
 	bool		is_revert;
+	const char *index_name;		/* reindex; otherwise NULL */
 } HoneProgress;
 
 extern void hone_apply_progress(int64 action_id, HoneProgress *progress);
+
+/* How far a build is, for those who may see it: the columns of
+ * hone.action_progress(), made in a memory context. */
+#define HONE_PROGRESS_COLUMNS 6
+extern void hone_apply_build_progress(int64 action_id, MemoryContext context,
+									  Datum *values, bool *nulls);
 
 /* No worker could be had: the action is not going to happen. */
 extern void hone_apply_give_up(int64 action_id, const char *error);
@@ -164,13 +238,50 @@ extern void hone_apply_give_up(int64 action_id, const char *error);
 extern int	hone_apply_build_lock_timeout_ms;
 extern int	hone_apply_build_timeout_ms;
 
+extern int	hone_apply_max_builds;
+extern int	hone_apply_builds_per_day;
+extern int	hone_apply_build_attempts;
+extern int	hone_apply_max_transaction_age_s;
+
+/* in limits.c */
+extern void hone_apply_limits_init(void);
+
+/* How long to wait, after that often. */
+extern int	hone_apply_retry_s(int times);
+
+/* NULL, or what holds the action up, for an error or hone.actions. The first
+ * begins with these words, the second not. */
+#define HONE_WAITS_FOR_TIME "the right time: "
+extern char *hone_apply_why_not_now(const HoneAction *action, int *retry_s);
+extern char *hone_apply_why_no_space(const HoneAction *action);
+
+/* Locks of this process, none of which ever waits */
+extern int	hone_apply_take_slot(void); /* 0: all are taken */
+extern void hone_apply_give_slot(int slot);
+extern bool hone_apply_claim_table(Oid relid);
+extern void hone_apply_release_table(Oid relid);
+extern bool hone_apply_claim_snapshots(const HoneAction *action);
+extern void hone_apply_release_snapshots(const HoneAction *action);
+
+/* in reindex.c */
+
+/* Queue rebuilding an index, after checking it as the caller; its action's id. */
+extern int64 hone_apply_queue_reindex(Oid index_oid, char **index_name);
+extern int64 hone_apply_insert_reindex(const HoneAction *action);	/* store.c */
+extern bool hone_apply_index_is_busy(Oid index_oid);	/* store.c */
+extern char *hone_apply_reindex_statement(const HoneAction *action);
+extern Oid	hone_apply_index_tablespace(Oid index_oid);
+extern int64 hone_apply_index_size(Oid index_oid);	/* 0: it is gone */
+extern bool hone_apply_index_has_expressions(Oid index_oid);
+
+/* Has the new index taken the old one's place, and which of the two is still
+ * there that should not be (or InvalidOid)? */
+extern bool hone_apply_reindex_state(const HoneAction *action, Oid *remains);
+
 /* in partition_store.c: connected to SPI */
 
 /* Is the action about a partitioned table, or was it? */
 extern bool hone_apply_is_partitioned(const HoneAction *action);
-
-/* Take over from a worker that is gone; false: it was tried often enough. */
-extern bool hone_apply_record_resume(const HoneAction *action);
 extern bool hone_apply_record_part_index(const HoneAction *action, Oid index_oid);
 
 /* in partition.c: by a worker, outside any transaction, without locks */

@@ -17,7 +17,8 @@
  *
  *	 CREATE ON ONLY		ShareLock on the one table: behind us wait those who
  *						write through it. Not on its partitions.
- *	 CONCURRENTLY		as ever, on the leaf only. (ShareUpdateExclusiveLock.)
+ *	 CONCURRENTLY		as ever, on the leaf only: ShareUpdateExclusiveLock, which
+ *						we take before, without standing in a queue (limits.c).
  *	 ATTACH				ShareUpdateExclusiveLock on the parent's index, which
  *						nobody minds; AccessExclusiveLock on the leaf's index,
  *						for which whoever plans a statement on the leaf waits.
@@ -31,7 +32,8 @@
  * catalogs. For the many locks of DROP it is the sum that counts (lock_tree()).
  * Whoever cannot be had is put off: what can be done elsewhere is done first,
  * then there is a pause that grows; all in all not longer than
- * pg_hone.build_lock_timeout without any progress. Between statements we hold
+ * pg_hone.build_lock_timeout without any progress. (Then the attempt has failed;
+ * the next one, if one is left, goes on from there.) Between statements we hold
  * no lock: a lock on the parent all the while would keep others from adding or
  * dropping partitions. Everything is therefore looked up anew each time, by OID.
  *
@@ -128,7 +130,11 @@ leaf_step(void *arg)
 	HoneAction *action = work->action;
 	Oid			relid = work->task.relid;
 
-	hone_apply_lock_table(relid);
+	if (!hone_apply_try_lock_table(relid))
+		ereport(ERROR,
+				(errcode(ERRCODE_LOCK_NOT_AVAILABLE),
+				 errmsg("table %s is locked by somebody else",
+						hone_apply_qualified_name(relid))));
 	if (!hone_apply_is_part(action, relid))
 	{
 		hone_apply_unlock_table(relid);
@@ -254,7 +260,7 @@ run_statement(Work *work, const char *statement, HoneTryResult *result)
 		ddl.created = hone_apply_note_created;
 		ddl.created_arg = action;
 		action->part_relid = task->relid == action->relid ? InvalidOid : task->relid;
-		action->part_made = false;
+		action->part_index_oid = InvalidOid;
 	}
 	hone_jobs_run_ddl(&ddl, result);
 	action->part_relid = InvalidOid;
@@ -264,9 +270,7 @@ static void
 build_leaf(Work *work, HoneTryResult *result)
 {
 	work->statement = NULL;
-	set_lock_timeout(hone_apply_build_lock_timeout_ms);
 	hone_jobs_try(leaf_step, work, result);
-	set_lock_timeout(0);
 	if (!result->ok || work->statement == NULL)
 		return;
 	run_statement(work, work->statement, result);
@@ -305,7 +309,7 @@ may_be_put_off(Work *work, const HoneTryResult *result)
 			return false;
 	}
 	else if (result->sqlerrcode != ERRCODE_LOCK_NOT_AVAILABLE ||
-			 (!is_short(kind) && kind != HONE_PART_DROP))
+			 (kind == HONE_PART_BUILD && work->statement != NULL))
 		return false;
 	work->put_off = lappend_oid(work->put_off, work->task.relid);
 	work->stuck_by = *result;

@@ -227,16 +227,3 @@ hone_apply_is_partitioned(const HoneAction *action)
 				   " WHERE p.action_id OPERATOR(pg_catalog.=) $1",
 				   action->id, action->relid) > 0;
 }
-
-#define MAX_RESUMES "5"
-
-bool
-hone_apply_record_resume(const HoneAction *action)
-{
-	return run_for("UPDATE hone.action_store SET pid = pg_catalog.pg_backend_pid(),"
-				   " attempts = attempts OPERATOR(pg_catalog.+) 1"
-				   " WHERE id OPERATOR(pg_catalog.=) $1"
-				   " AND state OPERATOR(pg_catalog.=) 'building'"
-				   " AND attempts OPERATOR(pg_catalog.<) " MAX_RESUMES,
-				   action->id, InvalidOid) > 0;
-}

@@ -11,95 +11,13 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
 
 #include "apply/internal.h"
+#include "apply/sql.h"
 #include "base/compat.h"
-#include "base/owner.h"
-
-#define MAX_ARGS 12
-
-typedef struct Arguments
-{
-	int			count;
-	Oid			types[MAX_ARGS];
-	Datum		values[MAX_ARGS];
-	char		nulls[MAX_ARGS];
-} Arguments;
-
-static void
-add(Arguments *args, Oid type, Datum value, bool isnull)
-{
-	Assert(args->count < MAX_ARGS);
-	args->types[args->count] = type;
-	args->values[args->count] = value;
-	args->nulls[args->count] = isnull ? 'n' : ' ';
-	args->count++;
-}
-
-static void
-add_int8(Arguments *args, int64 value)
-{
-	add(args, INT8OID, Int64GetDatum(value), false);
-}
-
-static void
-add_oid(Arguments *args, Oid value)
-{
-	add(args, OIDOID, ObjectIdGetDatum(value), !OidIsValid(value));
-}
-
-static void
-add_bool(Arguments *args, bool value)
-{
-	add(args, BOOLOID, BoolGetDatum(value), false);
-}
-
-static void
-add_text(Arguments *args, const char *value)
-{
-	add(args, TEXTOID, value ? CStringGetTextDatum(value) : (Datum) 0, value == NULL);
-}
-
-/* Run it as the extension's owner; the number of rows. */
-static uint64
-run(const char *sql, Arguments *args)
-{
-	HoneScope	scope;
-	int			result;
-
-	hone_enter_owner(&scope);
-	result = SPI_execute_with_args(sql, args->count, args->types, args->values,
-								   args->nulls, false, 0);
-	hone_leave(&scope);
-	if (result < 0)
-		elog(ERROR, "SPI failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-/* Columns of the result's first row, copied to the current context. */
-static char *
-column_text(int column)
-{
-	char	   *value = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
-
-	return value ? pstrdup(value) : NULL;
-}
-
-static Datum
-column(int number)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-									  number, &isnull);
-
-	return isnull ? (Datum) 0 : value;
-}
 
 /* Recommendations */
 
@@ -109,13 +27,14 @@ typedef struct Recommendation
 	Oid			requested_by;
 	bool		creates;
 	char	   *undo_definition;
+	int64		size_bytes;
 	HoneAction	action;			/* as it would be queued */
 } Recommendation;
 
 #define RECOMMENDATION_SQL \
 	"SELECT status, requested_by, action OPERATOR(pg_catalog.=) 'create'," \
-	" relid, table_name, index_name, definition, undo_definition, needs_index" \
-	" FROM hone.recommendation_store WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE"
+	" relid, table_name, index_name, definition, undo_definition, needs_index," \
+	" size_bytes FROM hone.recommendation_store WHERE id OPERATOR(pg_catalog.=) $1 FOR UPDATE"
 
 static void
 read_recommendation(int64 id, Recommendation *rec)
@@ -141,6 +60,7 @@ read_recommendation(int64 id, Recommendation *rec)
 	rec->action.index_name = column_text(6);
 	rec->action.definition = column_text(7);
 	rec->action.needs_index = column_text(9);
+	rec->size_bytes = rec->creates ? DatumGetInt64(column(10)) : 0;
 }
 
 static bool
@@ -193,9 +113,9 @@ current_definition(Oid index_oid)
 #define QUEUE_SQL \
 	"INSERT INTO hone.action_store (recommendation_id, requested_by, operation," \
 	" action, state, relid, table_name, index_name, index_oid, definition," \
-	" undo_definition, after_creates, needs_index)" \
+	" undo_definition, after_creates, needs_index, wants_trial, automatic, size_bytes)" \
 	" VALUES ($1, $2, 'apply', CASE WHEN $3 THEN 'create' ELSE 'drop' END," \
-	" 'queued', $4, $5, $6, $7, $8, $9, $10, $11) RETURNING id"
+	" 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id"
 
 static int64
 insert_action(const Recommendation *rec, Oid index_oid, const char *undo,
@@ -215,18 +135,24 @@ insert_action(const Recommendation *rec, Oid index_oid, const char *undo,
 	add_text(&args, undo);
 	add_bool(&args, after_creates);
 	add_text(&args, action->needs_index);
+	add(&args, BOOLOID, BoolGetDatum(action->trial == HONE_TRIAL_YES),
+		action->trial == HONE_TRIAL_BY_SETTING);
+	add_bool(&args, action->automatic);
+	add_int8(&args, rec->size_bytes);
 	run(QUEUE_SQL, &args);
 	return DatumGetInt64(column(1));
 }
 
 int64
-hone_apply_queue(int64 recommendation_id, bool after_creates, int elevel)
+hone_apply_queue(int64 recommendation_id, bool after_creates, HoneTrialWish trial,
+				 int elevel, HoneAction *queued)
 {
 	Recommendation rec;
 	Oid			index_oid = InvalidOid;
 	const char *undo;
 
 	read_recommendation(recommendation_id, &rec);
+	rec.action.trial = trial;
 	if (!check_status(&rec, "proposed", elevel) ||
 		!hone_apply_check_table(rec.action.relid, rec.action.table_name,
 								GetUserId(), elevel))
@@ -247,22 +173,118 @@ hone_apply_queue(int64 recommendation_id, bool after_creates, int elevel)
 		if (!after_creates && !hone_apply_check_cover(&rec.action, elevel))
 			return 0;
 		undo = current_definition(index_oid);
+		rec.size_bytes = hone_apply_index_size(index_oid);
 	}
+	if (queued != NULL)
+		*queued = rec.action;
 	return insert_action(&rec, index_oid, undo, after_creates && !rec.creates);
+}
+
+#define INSERT_REINDEX_SQL \
+	"INSERT INTO hone.action_store (requested_by, operation, action, state, relid," \
+	" table_name, index_name, index_oid, definition, after_creates, size_bytes)" \
+	" VALUES ($1, 'reindex', 'reindex', 'queued', $2, $3, $4, $5, $6, false, $7) RETURNING id"
+
+int64
+hone_apply_insert_reindex(const HoneAction *action)
+{
+	Arguments	args = {0};
+
+	add_oid(&args, action->requested_by);
+	add_oid(&args, action->relid);
+	add_text(&args, action->table_name);
+	add_text(&args, action->index_name);
+	add_oid(&args, action->index_oid);
+	add_text(&args, action->definition);
+	add_int8(&args, action->size_bytes);
+	run(INSERT_REINDEX_SQL, &args);
+	return DatumGetInt64(column(1));
+}
+
+bool
+hone_apply_index_is_busy(Oid index_oid)
+{
+	Arguments	args = {0};
+
+	add_oid(&args, index_oid);
+	return run("SELECT 1 FROM hone.action_store WHERE index_oid OPERATOR(pg_catalog.=) $1"
+			   " AND state IN ('queued', 'building', 'trial')", &args) > 0;
 }
 
 #define KEPT_SQL \
 	"SELECT id, index_oid, undo_definition FROM hone.action_store" \
 	" WHERE recommendation_id OPERATOR(pg_catalog.=) $1" \
-	" AND state OPERATOR(pg_catalog.=) 'kept'" \
+	" AND state IN ('kept', 'trial')" \
 	" ORDER BY id USING OPERATOR(pg_catalog.>) LIMIT 1"
 
 #define QUEUE_REVERT_SQL \
 	"UPDATE hone.action_store SET operation = 'revert', state = 'queued'," \
 	" requested_by = $2, queued_at = pg_catalog.now(), finished_at = NULL," \
-	" attempts = 0, error = NULL, index_oid = CASE WHEN action OPERATOR(pg_catalog.=) 'create'" \
+	" attempts = 0, error = NULL, started_at = NULL, retry_at = NULL, postponements = 0," \
+	" index_oid = CASE WHEN action OPERATOR(pg_catalog.=) 'create'" \
 	" THEN index_oid END" \
 	" WHERE id OPERATOR(pg_catalog.=) $1"
+
+/* An index of parts, between two attempts. */
+#define HAS_BEGUN \
+	"(action OPERATOR(pg_catalog.=) 'create' AND index_oid IS NOT NULL)"
+
+#define GIVE_UP_QUEUED_SQL \
+	"UPDATE hone.action_store SET state = 'cancelled', waiting_for = NULL," \
+	" leftover = leftover OR " HAS_BEGUN "," \
+	" retry_at = CASE WHEN " HAS_BEGUN " THEN pg_catalog.now() ELSE retry_at END," \
+	" error = '57014: taken back before it began', finished_at = pg_catalog.clock_timestamp()" \
+	" WHERE recommendation_id OPERATOR(pg_catalog.=) $1" \
+	" AND state OPERATOR(pg_catalog.=) 'queued' AND operation OPERATOR(pg_catalog.=) 'apply'"
+
+/* What waits for its turn need not wait any more. */
+static bool
+give_up_queued(const Recommendation *rec)
+{
+	Arguments	args = {0};
+
+	if (strcmp(rec->status, "proposed") != 0)
+		return false;
+	(void) hone_apply_check_table(rec->action.relid, rec->action.table_name,
+								  GetUserId(), ERROR);
+	add_int8(&args, rec->action.recommendation_id);
+	return run(GIVE_UP_QUEUED_SQL, &args) > 0;
+}
+
+/* Dropped because this index was to do their work, or in the same run. */
+#define DROPPED_FOR_SQL \
+	"SELECT a.index_name, a.recommendation_id FROM hone.action_store a" \
+	" LEFT JOIN hone.recommendation_store r ON r.id OPERATOR(pg_catalog.=) a.recommendation_id" \
+	" WHERE a.relid OPERATOR(pg_catalog.=) $1 AND a.action OPERATOR(pg_catalog.=) 'drop'" \
+	" AND a.operation OPERATOR(pg_catalog.=) 'apply' AND a.state OPERATOR(pg_catalog.=) 'kept'" \
+	" AND (a.needs_index OPERATOR(pg_catalog.=) $2 OR a.needs_index IS NULL" \
+	" AND r.run_id OPERATOR(pg_catalog.=) (SELECT c.run_id FROM hone.recommendation_store c" \
+	" WHERE c.id OPERATOR(pg_catalog.=) $3)) ORDER BY a.id"
+
+static void
+warn_of_dropped(const Recommendation *rec)
+{
+	Arguments	args = {0};
+	uint64		rows;
+
+	if (!rec->creates)
+		return;
+	add_oid(&args, rec->action.relid);
+	add_text(&args, rec->action.index_name);
+	add_int8(&args, rec->action.recommendation_id);
+	rows = run(DROPPED_FOR_SQL, &args);
+	for (uint64 i = 0; i < rows; i++)
+	{
+		const char *dropped = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+		const char *id = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+
+		ereport(WARNING,
+				(errmsg("neither index \"%s\" nor index \"%s\" will be there",
+						rec->action.index_name, dropped),
+				 errdetail("Recommendation %s dropped the latter because of the former.", id),
+				 errhint("To have it back: CALL hone.revert(%s).", id)));
+	}
+}
 
 int64
 hone_apply_queue_revert(int64 recommendation_id)
@@ -272,6 +294,8 @@ hone_apply_queue_revert(int64 recommendation_id)
 	Arguments	args = {0};
 
 	read_recommendation(recommendation_id, &rec);
+	if (give_up_queued(&rec))
+		return 0;
 	(void) check_status(&rec, "applied", ERROR);
 	add_int8(&args, recommendation_id);
 	if (run(KEPT_SQL, &args) == 0)
@@ -293,6 +317,7 @@ hone_apply_queue_revert(int64 recommendation_id)
 	add_int8(&args, action->id);
 	add_oid(&args, GetUserId());
 	run(QUEUE_REVERT_SQL, &args);
+	warn_of_dropped(&rec);
 	return action->id;
 }
 
@@ -326,19 +351,42 @@ hone_apply_proposals(int64 limit, int *count)
 
 /* Actions, for the builder */
 
-#define BUILDER_ALIVE \
-	"SELECT FROM pg_catalog.pg_stat_activity s" \
-	" WHERE s.datid OPERATOR(pg_catalog.=) (SELECT d.oid FROM pg_catalog.pg_database d" \
-	" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
-	" AND s.backend_type OPERATOR(pg_catalog.=) '" HONE_BUILDER_TYPE "'" \
-	" AND s.pid OPERATOR(pg_catalog.<>) pg_catalog.pg_backend_pid()"
-
-#define WHERE_QUEUED "a.state OPERATOR(pg_catalog.=) 'queued'"
 #define WHERE_LOST \
-	"a.state OPERATOR(pg_catalog.=) 'building' AND NOT EXISTS (" \
-	BUILDER_ALIVE " AND s.pid OPERATOR(pg_catalog.=) a.pid)"
+	"a.state OPERATOR(pg_catalog.=) 'building' AND NOT EXISTS (SELECT" \
+	BUILDERS " AND s.pid OPERATOR(pg_catalog.=) a.pid)"
 #define WHERE_LEFTOVER \
-	"a.leftover AND a.retry_at OPERATOR(pg_catalog.<=) pg_catalog.now()"
+	"a.leftover AND a.retry_at OPERATOR(pg_catalog.<=) pg_catalog.clock_timestamp()" \
+	" AND a.state OPERATOR(pg_catalog.<>) 'building'"
+#define WHERE_ANY "((" WHERE_QUEUED ") OR (" WHERE_LOST ") OR (" WHERE_LEFTOVER "))"
+
+#define CANDIDATES_SQL(condition) \
+	"SELECT a.id, a.relid FROM hone.action_store a WHERE " condition \
+	" ORDER BY a.queued_at, a.id LIMIT 200"
+
+static const char *const candidates_sql[] = {
+	[HONE_TAKE_QUEUED] = CANDIDATES_SQL(WHERE_QUEUED),
+	[HONE_TAKE_LOST] = CANDIDATES_SQL(WHERE_LOST),
+	[HONE_TAKE_LEFTOVER] = CANDIDATES_SQL(WHERE_LEFTOVER),
+};
+
+HoneCandidate *
+hone_apply_candidates(HoneTake kind, MemoryContext context, int *count)
+{
+	Arguments	args = {0};
+	HoneCandidate *candidates;
+
+	*count = (int) run(candidates_sql[kind], &args);
+	candidates = MemoryContextAlloc(context, sizeof(HoneCandidate) * (*count + 1));
+	for (int i = 0; i < *count; i++)
+	{
+		HeapTuple	row = SPI_tuptable->vals[i];
+		bool		isnull;
+
+		candidates[i].id = DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &isnull));
+		candidates[i].relid = DatumGetObjectId(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &isnull));
+	}
+	return candidates;
+}
 
 #define TAKE_SQL(condition) \
 	"SELECT a.id, a.recommendation_id, a.requested_by," \
@@ -346,8 +394,10 @@ hone_apply_proposals(int64 limit, int *count)
 	" a.action OPERATOR(pg_catalog.=) 'create'," \
 	" a.relid, a.table_name, a.index_name, a.index_oid," \
 	" CASE WHEN a.operation OPERATOR(pg_catalog.=) 'revert'" \
-	" THEN a.undo_definition ELSE a.definition END, a.after_creates, a.needs_index" \
-	" FROM hone.action_store a WHERE " condition " ORDER BY a.id LIMIT 1"
+	" THEN a.undo_definition ELSE a.definition END, a.after_creates, a.needs_index," \
+	" a.wants_trial, a.automatic, a.operation OPERATOR(pg_catalog.=) 'reindex'," \
+	" a.new_index_oid, a.size_bytes, a.attempts, a.postponements" \
+	" FROM hone.action_store a WHERE " condition " AND a.id OPERATOR(pg_catalog.=) $1"
 
 static const char *const take_sql[] = {
 	[HONE_TAKE_QUEUED] = TAKE_SQL(WHERE_QUEUED),
@@ -355,18 +405,11 @@ static const char *const take_sql[] = {
 	[HONE_TAKE_LEFTOVER] = TAKE_SQL(WHERE_LEFTOVER),
 };
 
-HoneAction *
-hone_apply_take(HoneTake kind, MemoryContext context)
+static HoneAction *
+make_action(void)
 {
-	Arguments	args = {0};
-	MemoryContext old;
-	HoneAction *action;
+	HoneAction *action = palloc0(sizeof(HoneAction));
 
-	if (run(take_sql[kind], &args) == 0)
-		return NULL;
-
-	old = MemoryContextSwitchTo(context);
-	action = palloc0(sizeof(HoneAction));
 	action->id = DatumGetInt64(column(1));
 	action->recommendation_id = DatumGetInt64(column(2));
 	action->requested_by = DatumGetObjectId(column(3));
@@ -379,9 +422,42 @@ hone_apply_take(HoneTake kind, MemoryContext context)
 	action->definition = column_text(10);
 	action->after_creates = DatumGetBool(column(11));
 	action->needs_index = column_text(12);
-	MemoryContextSwitchTo(old);
-	action->partitioned = hone_apply_is_partitioned(action);
+	if (!column_is_null(13))
+		action->trial = DatumGetBool(column(13)) ? HONE_TRIAL_YES : HONE_TRIAL_NO;
+	action->automatic = DatumGetBool(column(14));
+	action->is_reindex = DatumGetBool(column(15));
+	if (action->is_reindex)
+		action->makes_index = true;
+	action->new_index_oid = DatumGetObjectId(column(16));
+	action->size_bytes = DatumGetInt64(column(17));
+	action->attempts = DatumGetInt32(column(18));
+	action->postponements = DatumGetInt32(column(19));
 	return action;
+}
+
+HoneAction *
+hone_apply_take(HoneTake kind, int64 id, MemoryContext context)
+{
+	Arguments	args = {0};
+	MemoryContext old;
+	HoneAction *action;
+
+	add_int8(&args, id);
+	if (run(take_sql[kind], &args) == 0)
+		return NULL;
+	old = MemoryContextSwitchTo(context);
+	action = make_action();
+	MemoryContextSwitchTo(old);
+	action->partitioned = !action->is_reindex && hone_apply_is_partitioned(action);
+	return action;
+}
+
+bool
+hone_apply_has_due(void)
+{
+	Arguments	args = {0};
+
+	return run("SELECT 1 FROM hone.action_store a WHERE " WHERE_ANY " LIMIT 1", &args) > 0;
 }
 
 bool
@@ -389,9 +465,10 @@ hone_apply_has_work(void)
 {
 	Arguments	args = {0};
 
-	return run("SELECT 1 FROM hone.action_store a WHERE ("
-			   WHERE_QUEUED " OR (" WHERE_LOST ") OR (" WHERE_LEFTOVER "))"
-			   " AND NOT EXISTS (" BUILDER_ALIVE ") LIMIT 1", &args) > 0;
+	add(&args, INT4OID, Int32GetDatum(hone_apply_max_builds), false);
+	return run("SELECT 1 FROM hone.action_store a WHERE " WHERE_ANY
+			   " AND (SELECT pg_catalog.count(*)" BUILDERS ") OPERATOR(pg_catalog.<) $1"
+			   " LIMIT 1", &args) > 0;
 }
 
 bool
@@ -409,7 +486,8 @@ hone_apply_record_start(const HoneAction *action)
 	Arguments	args = {0};
 
 	add_int8(&args, action->id);
-	return run("UPDATE hone.action_store SET state = 'building',"
+	return run("UPDATE hone.action_store SET state = 'building', waiting_for = NULL,"
+			   " retry_at = NULL, postponements = 0, looked_at = pg_catalog.clock_timestamp(),"
 			   " started_at = pg_catalog.clock_timestamp(), pid = pg_catalog.pg_backend_pid(),"
 			   " attempts = attempts OPERATOR(pg_catalog.+) 1"
 			   " WHERE id OPERATOR(pg_catalog.=) $1"
@@ -417,6 +495,22 @@ hone_apply_record_start(const HoneAction *action)
 }
 
 /* Only the index itself, not what an event trigger may make beside it. */
+#define RECORD_INDEX_SQL \
+	"UPDATE hone.action_store a SET index_oid = c.oid FROM pg_catalog.pg_class c" \
+	" WHERE a.id OPERATOR(pg_catalog.=) $1 AND c.oid OPERATOR(pg_catalog.=) $2" \
+	" AND c.relkind IN ('i', 'I')" \
+	" AND c.relname OPERATOR(pg_catalog.=) a.index_name::pg_catalog.name" \
+	" AND a.index_oid IS NULL"
+
+/* The server gives it a name that ends so. */
+#define RECORD_NEW_INDEX_SQL \
+	"UPDATE hone.action_store a SET new_index_oid = c.oid FROM pg_catalog.pg_class c" \
+	" JOIN pg_catalog.pg_index i ON i.indexrelid OPERATOR(pg_catalog.=) c.oid" \
+	" WHERE a.id OPERATOR(pg_catalog.=) $1 AND c.oid OPERATOR(pg_catalog.=) $2" \
+	" AND i.indrelid OPERATOR(pg_catalog.=) a.relid AND NOT i.indisvalid" \
+	" AND c.relname OPERATOR(pg_catalog.~) '_ccnew[0-9]*$'" \
+	" AND a.new_index_oid IS NULL"
+
 bool
 hone_apply_record_index(const HoneAction *action, Oid index_oid)
 {
@@ -424,17 +518,14 @@ hone_apply_record_index(const HoneAction *action, Oid index_oid)
 
 	add_int8(&args, action->id);
 	add_oid(&args, index_oid);
-	return run("UPDATE hone.action_store a SET index_oid = c.oid FROM pg_catalog.pg_class c"
-			   " WHERE a.id OPERATOR(pg_catalog.=) $1 AND c.oid OPERATOR(pg_catalog.=) $2"
-			   " AND c.relkind IN ('i', 'I')"
-			   " AND c.relname OPERATOR(pg_catalog.=) a.index_name::pg_catalog.name"
-			   " AND a.index_oid IS NULL", &args) > 0;
+	return run(action->is_reindex ? RECORD_NEW_INDEX_SQL : RECORD_INDEX_SQL, &args) > 0;
 }
 
 #define END_SQL \
 	"UPDATE hone.action_store SET state = $2, error = $3, leftover = $4," \
-	" operation = CASE WHEN $2 OPERATOR(pg_catalog.=) 'kept' THEN 'apply' ELSE operation END," \
-	" finished_at = pg_catalog.clock_timestamp(), pid = NULL," \
+	" operation = CASE WHEN $2 OPERATOR(pg_catalog.=) 'kept'" \
+	" AND operation OPERATOR(pg_catalog.=) 'revert' THEN 'apply' ELSE operation END," \
+	" waiting_for = NULL, finished_at = pg_catalog.clock_timestamp(), pid = NULL," \
 	" retry_at = CASE WHEN $4 THEN pg_catalog.now() OPERATOR(pg_catalog.+)" \
 	" '1 minute'::pg_catalog.interval END" \
 	" WHERE id OPERATOR(pg_catalog.=) $1"
@@ -453,7 +544,7 @@ hone_apply_record_end(const HoneAction *action, const char *state,
 
 	args.count = 0;
 	add_int8(&args, action->recommendation_id);
-	if (strcmp(state, "kept") == 0)
+	if (strcmp(state, "kept") == 0 || strcmp(state, "trial") == 0)
 		run("UPDATE hone.recommendation_store SET status = 'applied'"
 			" WHERE id OPERATOR(pg_catalog.=) $1", &args);
 	else if (strcmp(state, "reverted") == 0)
@@ -461,6 +552,7 @@ hone_apply_record_end(const HoneAction *action, const char *state,
 			" WHERE id OPERATOR(pg_catalog.=) $1", &args);
 }
 
+/* What is gone is forgotten, so that the next attempt can note its own. */
 void
 hone_apply_record_leftover(const HoneAction *action, bool leftover)
 {
@@ -468,9 +560,58 @@ hone_apply_record_leftover(const HoneAction *action, bool leftover)
 
 	add_int8(&args, action->id);
 	add_bool(&args, leftover);
-	run("UPDATE hone.action_store SET leftover = $2, retry_at ="
-		" pg_catalog.now() OPERATOR(pg_catalog.+) '1 minute'::pg_catalog.interval"
+	run("UPDATE hone.action_store SET leftover = $2,"
+		" index_oid = CASE WHEN $2 OR operation OPERATOR(pg_catalog.=) 'reindex'"
+		" OR state OPERATOR(pg_catalog.<>) 'queued' THEN index_oid END,"
+		" new_index_oid = CASE WHEN $2 OR state OPERATOR(pg_catalog.<>) 'queued'"
+		" THEN new_index_oid END,"
+		" retry_at = CASE WHEN $2 THEN pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+)"
+		" '1 minute'::pg_catalog.interval ELSE retry_at END"
 		" WHERE id OPERATOR(pg_catalog.=) $1", &args);
+}
+
+/*
+ * A rebuilt index has another OID; who knew it by the old one shall know it
+ * still.
+ */
+void
+hone_apply_record_built(const HoneAction *action)
+{
+	Arguments	args = {0};
+
+	add_int8(&args, action->id);
+	run("UPDATE hone.action_store SET built_at = pg_catalog.clock_timestamp()"
+		" WHERE id OPERATOR(pg_catalog.=) $1", &args);
+	if (!action->is_reindex)
+		return;
+	add_oid(&args, action->index_oid);
+	add_oid(&args, action->new_index_oid);
+	run("UPDATE hone.action_store SET index_oid = $3"
+		" WHERE id OPERATOR(pg_catalog.<>) $1 AND index_oid OPERATOR(pg_catalog.=) $2"
+		" AND operation OPERATOR(pg_catalog.<>) 'reindex'"
+		" AND state IN ('kept', 'trial', 'queued')", &args);
+}
+
+#define RETRY_SQL \
+	"UPDATE hone.action_store SET state = 'queued', error = $2, leftover = $3, pid = NULL," \
+	" retry_at = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+)" \
+	" pg_catalog.make_interval(secs => $4), waiting_for = 'another attempt'," \
+	" index_oid = CASE WHEN $3 OR $5 THEN index_oid END," \
+	" new_index_oid = CASE WHEN $3 THEN new_index_oid END" \
+	" WHERE id OPERATOR(pg_catalog.=) $1"
+
+void
+hone_apply_record_retry(const HoneAction *action, const char *error, bool leftover,
+						int retry_s)
+{
+	Arguments	args = {0};
+
+	add_int8(&args, action->id);
+	add_text(&args, error);
+	add_bool(&args, leftover);
+	add(&args, INT4OID, Int32GetDatum(retry_s), false);
+	add_bool(&args, action->is_reindex || !action->makes_index || action->partitioned);
+	run(RETRY_SQL, &args);
 }
 
 bool
@@ -489,6 +630,18 @@ hone_apply_creates_missing(const HoneAction *action)
 
 /* Actions, for those who wait */
 
+#define PROGRESS_SQL \
+	"SELECT a.state IN ('queued', 'building')," \
+	" a.state IN ('kept', 'trial', 'reverted') AND a.error IS NULL," \
+	" a.state OPERATOR(pg_catalog.=) 'building'," \
+	" (" WHERE_QUEUED ") OR (" WHERE_LEFTOVER ")," \
+	" a.state OPERATOR(pg_catalog.=) 'queued' AND pg_catalog.starts_with(a.waiting_for, '" \
+	HONE_WAITS_FOR_TIME "')," \
+	" EXISTS (SELECT" BUILDERS " AND s.pid OPERATOR(pg_catalog.=) a.pid)," \
+	" (SELECT pg_catalog.count(*)::pg_catalog.int4" BUILDERS ")," \
+	" a.attempts, a.error, a.waiting_for, a.looked_at" \
+	" FROM hone.action_store a WHERE a.id OPERATOR(pg_catalog.=) $1"
+
 void
 hone_apply_progress(int64 action_id, HoneProgress *progress)
 {
@@ -496,18 +649,56 @@ hone_apply_progress(int64 action_id, HoneProgress *progress)
 
 	memset(progress, 0, sizeof(*progress));
 	add_int8(&args, action_id);
-	if (run("SELECT a.state IN ('queued', 'building'),"
-			" a.state IN ('kept', 'reverted') AND a.error IS NULL,"
-			" a.state OPERATOR(pg_catalog.=) 'building',"
-			" EXISTS (" BUILDER_ALIVE "), a.error"
-			" FROM hone.action_store a WHERE a.id OPERATOR(pg_catalog.=) $1", &args) == 0)
+	if (run(PROGRESS_SQL, &args) == 0)
 		return;
 	progress->exists = true;
 	progress->finished = !DatumGetBool(column(1));
 	progress->ok = DatumGetBool(column(2));
 	progress->is_building = DatumGetBool(column(3));
-	progress->builder_alive = DatumGetBool(column(4));
-	progress->error = column_text(5);
+	progress->is_due = DatumGetBool(column(4));
+	progress->is_limited = DatumGetBool(column(5));
+	progress->builder_alive = DatumGetBool(column(6));
+	progress->builders = DatumGetInt32(column(7));
+	progress->attempts = DatumGetInt32(column(8));
+	progress->error = column_text(9);
+	progress->waiting_for = column_text(10);
+	progress->looked_at = DatumGetTimestampTz(column(11));
+}
+
+#define BUILD_PROGRESS_SQL \
+	"SELECT a.requested_by, CASE WHEN a.operation OPERATOR(pg_catalog.=) 'apply'" \
+	" AND a.action OPERATOR(pg_catalog.=) 'drop' OR a.operation OPERATOR(pg_catalog.=) 'revert'" \
+	" AND a.action OPERATOR(pg_catalog.=) 'create' THEN 'dropping index'" \
+	" ELSE coalesce(p.phase, 'preparing') END," \
+	" p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total," \
+	" nullif(p.current_locker_pid, 0)" \
+	" FROM hone.action_store a" \
+	" LEFT JOIN pg_catalog.pg_stat_progress_create_index p" \
+	" ON p.pid OPERATOR(pg_catalog.=) a.pid AND p.datname OPERATOR(pg_catalog.=)" \
+	" pg_catalog.current_database()" \
+	" WHERE a.id OPERATOR(pg_catalog.=) $1" \
+	" AND a.state OPERATOR(pg_catalog.=) 'building'"
+
+/* The server shows a worker's progress to few; the one who asked for it is one. */
+void
+hone_apply_build_progress(int64 action_id, MemoryContext context, Datum *values, bool *nulls)
+{
+	Arguments	args = {0};
+	MemoryContext old;
+
+	memset(nulls, true, HONE_PROGRESS_COLUMNS * sizeof(bool));
+	add_int8(&args, action_id);
+	if (run(BUILD_PROGRESS_SQL, &args) == 0 ||
+		!hone_may_see_role(DatumGetObjectId(column(1))))
+		return;
+	old = MemoryContextSwitchTo(context);
+	for (int i = 0; i < HONE_PROGRESS_COLUMNS; i++)
+	{
+		nulls[i] = column_is_null(i + 2);
+		if (!nulls[i])
+			values[i] = i == 0 ? CStringGetTextDatum(column_text(2)) : column(i + 2);
+	}
+	MemoryContextSwitchTo(old);
 }
 
 void
@@ -519,7 +710,9 @@ hone_apply_give_up(int64 action_id, const char *error)
 	add_text(&args, error);
 	run("UPDATE hone.action_store SET"
 		" state = CASE WHEN operation OPERATOR(pg_catalog.=) 'revert' THEN 'kept'"
-		" ELSE 'failed' END, operation = 'apply',"
+		" ELSE 'failed' END,"
+		" operation = CASE WHEN operation OPERATOR(pg_catalog.=) 'revert' THEN 'apply'"
+		" ELSE operation END, waiting_for = NULL,"
 		" error = $2, finished_at = pg_catalog.clock_timestamp()"
 		" WHERE id OPERATOR(pg_catalog.=) $1"
 		" AND state OPERATOR(pg_catalog.=) 'queued'", &args);

@@ -2,7 +2,7 @@
  * ddl.c
  *	  Index DDL of a worker, and ANALYZE, as the role that asked for it.
  *
- * CREATE and DROP INDEX CONCURRENTLY commit several times while they run, so
+ * CREATE, DROP and REINDEX INDEX CONCURRENTLY commit several times while they run, so
  * they must be a top-level statement; and they go through a portal, as a
  * client's statement does, because an event trigger needs one to take its
  * snapshot from.
@@ -32,6 +32,7 @@
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
+#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "tcop/pquery.h"
@@ -101,6 +102,21 @@ look_up_role(void *arg)
 	role->is_superuser = superuser_arg(role->roleid);
 }
 
+static bool
+rebuilds_concurrently(ReindexStmt *statement)
+{
+	ListCell   *lc;
+
+	foreach(lc, statement->params)
+	{
+		DefElem    *option = lfirst_node(DefElem, lc);
+
+		if (strcmp(option->defname, "concurrently") == 0)
+			return statement->kind == REINDEX_OBJECT_INDEX && defGetBoolean(option);
+	}
+	return false;
+}
+
 static char
 kind_of(RangeVar *name)
 {
@@ -155,6 +171,8 @@ may_be_run(Node *statement)
 			list_length(((VacuumStmt *) statement)->rels) == 1;
 	if (IsA(statement, IndexStmt))
 		return ((IndexStmt *) statement)->concurrent;
+	if (IsA(statement, ReindexStmt))
+		return rebuilds_concurrently((ReindexStmt *) statement);
 	if (IsA(statement, DropStmt))
 		return ((DropStmt *) statement)->removeType == OBJECT_INDEX &&
 			((DropStmt *) statement)->concurrent &&
@@ -176,7 +194,7 @@ parse_one(const char *sql)
 	if (!may_be_run(raw->stmt))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("only CREATE INDEX CONCURRENTLY, DROP INDEX CONCURRENTLY and ANALYZE are run"),
+				 errmsg("only CREATE, DROP and REINDEX INDEX CONCURRENTLY, and ANALYZE, are run"),
 				 errdetail("And what changes the catalogs only of partitioned indexes.")));
 	return raw;
 }

@@ -74,9 +74,9 @@ extern void hone_jobs_pause(int ms, HoneTryResult *result);
 typedef struct HoneDdl
 {
 	Oid			roleid;			/* who runs it */
-	const char *statement;		/* one CREATE or DROP INDEX CONCURRENTLY, or ANALYZE
-								 * of one table; of a partitioned index what
-								 * only changes catalogs (ddl.c) */
+	const char *statement;		/* one CREATE, DROP or REINDEX INDEX CONCURRENTLY, or
+								 * ANALYZE of one table; of a partitioned index
+								 * what only changes catalogs (ddl.c) */
 	int			lock_timeout_ms;	/* 0: none */
 	int			timeout_ms;		/* 0: none */
 

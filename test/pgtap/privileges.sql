@@ -33,6 +33,7 @@ INSERT INTO public_routine VALUES
 ('collector_cost'), ('capture_cost'), ('self_account_row'),	-- about the library, nobody's data
 ('explain_recommendation'),			-- reads hone.recommendations as the caller
 ('plan_outline'),					-- of what the caller gives
+('action_progress'),					-- nulls, unless the caller has the role's privileges
 ('cron_jobs'), ('cron_job_name');	-- what pg_cron itself shows the caller
 SELECT is((SELECT string_agg(name, ', ' ORDER BY name) FROM routines
            WHERE has_function_privilege('public', oid, 'EXECUTE')

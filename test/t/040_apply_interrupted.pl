@@ -14,6 +14,7 @@ shared_preload_libraries = 'pg_hone'
 max_prepared_transactions = 5
 restart_after_crash = on
 pg_hone.collect_interval = 1
+pg_hone.build_attempts = 1
 fsync = off
 });
 $node->start;

@@ -56,6 +56,16 @@ sub action
 	return query("SELECT state || ' ' || coalesce(left(error, 5), '-') FROM hone.actions WHERE recommendation_id = $id ORDER BY id DESC LIMIT 1");
 }
 
+# The next attempt now, rather than later.
+sub hurry { query("UPDATE hone.action_store SET retry_at = now() WHERE state = 'queued'"); }
+
+sub wait_for_next
+{
+	my ($id, $what) = @_;
+	wait_for("SELECT state = 'queued' FROM hone.actions WHERE recommendation_id = $id", "$what: noticed");
+	hurry();
+}
+
 sub wait_for
 {
 	my ($query, $what) = @_;
@@ -113,7 +123,8 @@ $pid = start_held(2, 'p22');
 my $done = oid_of('p21_b_idx');
 query("SELECT pg_terminate_backend($pid)");
 let_go();
-wait_for("SELECT state <> 'building' FROM hone.actions WHERE recommendation_id = 2", 'terminated: another worker takes over');
+wait_for_next(2, 'terminated');
+wait_for("SELECT state NOT IN ('building', 'queued') FROM hone.actions WHERE recommendation_id = 2", 'terminated: another worker takes over');
 is(action(2), 'kept -', 'terminated: finished');
 is(query("SELECT \"all\" FROM indexes"), complete('i2'), 'terminated: complete');
 is(oid_of('p21_b_idx'), $done, 'terminated: what was built is used');
@@ -126,7 +137,8 @@ $done = oid_of('p3_b_idx');
 kill 'KILL', $pid;
 wait_for("SELECT true", 'the server is back');
 let_go();
-wait_for("SELECT state <> 'building' FROM hone.actions WHERE recommendation_id = 3", 'killed: another worker takes over');
+wait_for_next(3, 'killed');
+wait_for("SELECT state NOT IN ('building', 'queued') FROM hone.actions WHERE recommendation_id = 3", 'killed: another worker takes over');
 is(action(3), 'kept -', 'killed: finished');
 is(query("SELECT \"all\" FROM indexes"), complete('i3'), 'killed: complete');
 is(oid_of('p3_b_idx'), $done, 'killed: what was built is used');
@@ -138,7 +150,8 @@ $done = oid_of('p21_b_idx');
 $node->stop('immediate');
 $node->start;
 let_go();
-wait_for("SELECT state <> 'building' FROM hone.actions WHERE recommendation_id = 4", 'stopped: another worker takes over');
+wait_for_next(4, 'stopped');
+wait_for("SELECT state NOT IN ('building', 'queued') FROM hone.actions WHERE recommendation_id = 4", 'stopped: another worker takes over');
 is(action(4), 'kept -', 'stopped: finished');
 is(query("SELECT \"all\" FROM indexes"), complete('i4'), 'stopped: complete');
 is(oid_of('p21_b_idx'), $done, 'stopped: what was built is used');
@@ -153,9 +166,10 @@ for my $attempt (1 .. 5)
 	wait_for("SELECT count(*) = 1 FROM hone.actions a JOIN pg_locks l USING (pid) JOIN pg_stat_activity s USING (pid)
 		WHERE a.recommendation_id = 5 AND a.attempts = $attempt AND NOT l.granted AND s.query LIKE '%p3%'", "attempt $attempt");
 	query("SELECT pg_terminate_backend(pid) FROM hone.actions WHERE recommendation_id = 5");
+	wait_for_next(5, "attempt $attempt") if $attempt < 5;
 }
 let_go();
-wait_for("SELECT state <> 'building' FROM hone.actions WHERE recommendation_id = 5", 'given up');
+wait_for("SELECT state NOT IN ('building', 'queued') FROM hone.actions WHERE recommendation_id = 5", 'given up');
 is(action(5), 'failed 57P01', 'given up: recorded');
 is(query("SELECT \"all\" FROM indexes"), 'mine', 'given up: nothing left');
 
@@ -262,7 +276,7 @@ is(action(9), 'kept -', 'attaching: kept');
 is(query("SELECT \"all\" FROM indexes"), complete('i9'), 'attaching: complete');
 
 # no patience: a revert that changes nothing
-$node->append_conf('postgresql.conf', "pg_hone.build_lock_timeout = '300ms'");
+$node->append_conf('postgresql.conf', "pg_hone.build_lock_timeout = '300ms'\npg_hone.build_attempts = 1");
 $node->reload;
 query("BEGIN; LOCK TABLE p3 IN ACCESS SHARE MODE; PREPARE TRANSACTION 'hold'");
 $node->psql('postgres', "SET ROLE builder; CALL hone.revert(9)");
@@ -285,18 +299,42 @@ is(query("SELECT \"all\" FROM indexes"), 'mine', 'left over: nothing left');
 is(oid_of('mine'), $mine, 'what was there is there');
 
 # terminated while it removes
-$node->append_conf('postgresql.conf', "pg_hone.build_lock_timeout = '1min'");
+$node->append_conf('postgresql.conf', "pg_hone.build_lock_timeout = '1min'\npg_hone.build_attempts = 2");
 $node->reload;
 query("SET ROLE builder; CALL hone.apply(10)");
 query("BEGIN; LOCK TABLE p3 IN ACCESS SHARE MODE; PREPARE TRANSACTION 'hold'");
 query("SET ROLE builder; CALL hone.revert(10, wait => false)");
 wait_for("SELECT state = 'building' FROM hone.actions WHERE recommendation_id = 10 AND operation = 'revert'", 'removing is held up');
 query("SELECT pg_terminate_backend(pid) FROM hone.actions WHERE recommendation_id = 10 AND state = 'building'");
-wait_for("SELECT state <> 'building' FROM hone.actions WHERE recommendation_id = 10 AND operation <> 'apply' OR state = 'kept'", 'terminated: recorded');
-is(action(10), 'kept 57P01', 'terminated: nothing was changed');
-is(query("SELECT \"all\" FROM indexes"), complete('i10'), 'terminated: complete');
+wait_for("SELECT count(*) = 1 FROM hone.actions WHERE recommendation_id = 10 AND state = 'queued'", 'terminated: noticed');
+is(query("SELECT \"all\" FROM indexes"), complete('i10'), 'terminated: nothing was changed');
 let_go();
-revert(10);
+hurry();
+wait_for("SELECT count(*) = 1 FROM hone.actions WHERE recommendation_id = 10 AND state = 'reverted'", 'terminated: tried again');
+is(query("SELECT \"all\" FROM indexes"), 'mine', 'terminated: nothing left but what was there');
+
+# a lack of patience that another attempt makes up for
+$node->append_conf('postgresql.conf', "pg_hone.build_lock_timeout = '300ms'");
+$node->reload;
+start_held(11, 'p22');
+wait_for_next(11, 'held up for too long');
+is(query("SELECT parts_done FROM hone.actions WHERE recommendation_id = 11"), '3', 'what is done is kept');
+$done = oid_of('p21_b_idx');
+let_go();
+hurry();
+wait_for("SELECT state NOT IN ('building', 'queued') FROM hone.actions WHERE recommendation_id = 11", 'another attempt');
+is(action(11), 'kept -', 'another attempt: kept');
+is(oid_of('p21_b_idx'), $done, 'another attempt: goes on');
+revert(11);
+
+# what is given up between two attempts is cleaned up, too
+start_held(12, 'p22');
+wait_for("SELECT state = 'queued' FROM hone.actions WHERE recommendation_id = 12", 'held up for too long');
+query("SET ROLE builder; CALL hone.revert(12)");
+let_go();
+wait_for("SELECT NOT leftover FROM hone.actions WHERE recommendation_id = 12", 'given up: cleaned up');
+is(action(12), 'cancelled 57014', 'given up: recorded');
+is(query("SELECT \"all\" FROM indexes"), 'mine', 'given up: nothing left but what was there');
 
 $node->stop;
 done_testing();
