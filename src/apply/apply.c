@@ -219,7 +219,7 @@ needs_builder(Wait *wait, const HoneProgress *progress)
 		return false;
 	if (wait->handle != NULL && GetBackgroundWorkerPid(wait->handle, &pid) != BGWH_STOPPED)
 		return false;
-	return wait->starts == 0 ||
+	return wait->started_at == 0 ||
 		TimestampDifferenceExceeds(wait->started_at, GetCurrentTimestamp(), RESTART_MS);
 }
 
@@ -247,7 +247,7 @@ start_builder(Wait *wait)
 			 errhint("See the server log.")));
 }
 
-/* The first builder looks at once: what it says at first is no news. */
+/* What the action waits for, once. */
 static void
 tell(Wait *wait, const HoneProgress *progress)
 {
@@ -259,7 +259,7 @@ tell(Wait *wait, const HoneProgress *progress)
 	if (news == NULL || (wait->waiting_for != NULL && strcmp(news, wait->waiting_for) == 0))
 		return;
 	wait->waiting_for = pstrdup(news);
-	if (progress->error != NULL)
+	if (strcmp(news, HONE_ANOTHER_ATTEMPT) == 0 && progress->error != NULL)
 		ereport(NOTICE,
 				(errmsg("attempt %d failed, and is to be repeated", progress->attempts),
 				 errdetail_internal("%s", progress->error)));

@@ -616,7 +616,8 @@ prepare_analyze(void *arg)
 /*
  * A new index on an expression is planned by a guess until its table has been
  * analysed, and nobody does that soon for a table that is little written to. It
- * is there all the same if this fails.
+ * is there all the same if this fails. The table is locked until then, for ANALYZE
+ * asks for the same lock.
  */
 static void
 analyze_expressions(HoneAction *action)
@@ -638,6 +639,7 @@ analyze_expressions(HoneAction *action)
 		ereport(LOG,
 				(errmsg("pg_hone could not analyze table %s for its new index \"%s\": %s",
 						action->table_name, action->index_name, result.message)));
+	unlock_table(&result);
 }
 
 /* Whether it begins */
@@ -734,9 +736,10 @@ carry_out(HoneAction *action)
 		else
 			run_ddl(action, preparation.statement, &result);
 	}
-	unlock_table(&result);
 	if (result.ok && action->makes_index && !action->is_reindex)
 		analyze_expressions(action);
+	else
+		unlock_table(&result);
 	settle(action, &result);
 }
 

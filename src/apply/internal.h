@@ -252,6 +252,7 @@ extern int	hone_apply_retry_s(int times);
 /* NULL, or what holds the action up, for an error or hone.actions. The first
  * begins with these words, the second not. */
 #define HONE_WAITS_FOR_TIME "the right time: "
+#define HONE_ANOTHER_ATTEMPT "another attempt"
 extern char *hone_apply_why_not_now(const HoneAction *action, int *retry_s);
 extern char *hone_apply_why_no_space(const HoneAction *action);
 

@@ -232,7 +232,7 @@ hone_apply_index_is_busy(Oid index_oid)
 #define GIVE_UP_QUEUED_SQL \
 	"UPDATE hone.action_store SET state = 'cancelled', waiting_for = NULL," \
 	" leftover = leftover OR " HAS_BEGUN "," \
-	" retry_at = CASE WHEN " HAS_BEGUN " THEN pg_catalog.now() ELSE retry_at END," \
+	" retry_at = CASE WHEN " HAS_BEGUN " THEN pg_catalog.now() END," \
 	" error = '57014: taken back before it began', finished_at = pg_catalog.clock_timestamp()" \
 	" WHERE recommendation_id OPERATOR(pg_catalog.=) $1" \
 	" AND state OPERATOR(pg_catalog.=) 'queued' AND operation OPERATOR(pg_catalog.=) 'apply'"
@@ -595,7 +595,7 @@ hone_apply_record_built(const HoneAction *action)
 #define RETRY_SQL \
 	"UPDATE hone.action_store SET state = 'queued', error = $2, leftover = $3, pid = NULL," \
 	" retry_at = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+)" \
-	" pg_catalog.make_interval(secs => $4), waiting_for = 'another attempt'," \
+	" pg_catalog.make_interval(secs => $4), waiting_for = '" HONE_ANOTHER_ATTEMPT "'," \
 	" index_oid = CASE WHEN $3 OR $5 THEN index_oid END," \
 	" new_index_oid = CASE WHEN $3 THEN new_index_oid END" \
 	" WHERE id OPERATOR(pg_catalog.=) $1"

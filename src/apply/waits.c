@@ -59,10 +59,12 @@ hone_apply_note_no_slot(void)
 	" WHERE d.datname OPERATOR(pg_catalog.=) pg_catalog.current_database())" \
 	" AND l.pid IS DISTINCT FROM pg_catalog.pg_backend_pid()"
 
-/* A prepared transaction has no process, and its locks this mark. */
+/* A prepared transaction has no process; its lock on itself tells which it is. */
 #define PREPARED_TRANSACTION \
-	" LEFT JOIN pg_catalog.pg_prepared_xacts p ON l.pid IS NULL AND l.virtualtransaction" \
-	" OPERATOR(pg_catalog.=) ('-1/' OPERATOR(pg_catalog.||) p.transaction::pg_catalog.text)"
+	" LEFT JOIN (pg_catalog.pg_locks x JOIN pg_catalog.pg_prepared_xacts p" \
+	" ON p.transaction OPERATOR(pg_catalog.=) x.transactionid)" \
+	" ON l.pid IS NULL AND x.pid IS NULL" \
+	" AND x.virtualtransaction OPERATOR(pg_catalog.=) l.virtualtransaction"
 
 #define LOCK_HOLDER_SQL \
 	"SELECT coalesce('process ' OPERATOR(pg_catalog.||) l.pid::pg_catalog.text," \

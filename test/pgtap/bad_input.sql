@@ -181,6 +181,14 @@ CALL hone.revert(NULL, false)|22004|argument "id" must not be null
 CALL hone.revert(-1, false)|42704|recommendation -1 does not exist
 CALL hone.revert(999999, false)|42704|recommendation 999999 does not exist
 CALL hone.revert(999999, NULL)|22004|argument "wait" must not be null
+CALL hone.reindex(NULL, false)|22004|argument "index" must not be null
+CALL hone.reindex('pg_class_oid_index', NULL)|22004|argument "wait" must not be null
+CALL hone.reindex(0, false)|42704|index with OID 0 does not exist
+CALL hone.reindex('pg_class', false)|42809|"pg_class" is not an index
+CALL hone.reindex('pg_class_oid_index', false)|42809|cannot change indexes of pg_catalog.pg_class
+CALL hone.reindex('pg_class_oid_index')|25001|cannot wait for an index inside a transaction block or a function
+SELECT * FROM hone.action_progress(NULL)|\N|1
+SELECT * FROM hone.action_progress(-1)|\N|1
 SELECT hone.create_feed(NULL)|22004|feed must not be null
 SELECT hone.create_feed('')|42602|feed must not be empty
 SELECT hone.create_feed('f', NULL)|22004|window must not be null

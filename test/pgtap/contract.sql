@@ -46,6 +46,7 @@ INSERT INTO wanted_function VALUES
 ('apply', 'p', 'id bigint, wait boolean, trial boolean', '{}'),
 ('apply_all', 'p', NULL, '{}'),
 ('revert', 'p', 'id bigint', '{}'),
+('reindex', 'p', 'index regclass, wait boolean', '{}'),
 ('dismiss', 'f', 'id bigint, reason text', '{}'),
 ('create_feed', 'f', 'feed name, "window" interval, per_source integer, mode text', '{}'),
 ('add_feed_source', 'f', 'feed name, relation regclass, type text, time_column name, title text, description text, severity text, filter text, time_zone text', '{}'),
@@ -61,7 +62,8 @@ CREATE TEMP TABLE wanted_setting (name text, boot_val text);
 INSERT INTO wanted_setting VALUES
 ('enabled', 'on'), ('track', NULL), ('max_queries', NULL), ('slow_query_ms', '100'),
 ('slow_plan_ms', '1000'), ('slow_query_rate_limit', NULL), ('capture_parameters', NULL),
-('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256');
+('retention', NULL), ('log_failed', 'on'), ('max_slow_log_size', '256'), ('max_builds', '1'), ('build_window', ''),
+('builds_per_day', '0'), ('build_attempts', '5'), ('max_disk_usage', '90'), ('max_transaction_age', '300');
 
 SELECT plan((SELECT count(*) FROM wanted)::int + 2 * (SELECT count(*) FROM wanted_function)::int
             + (SELECT count(*) FROM wanted_setting)::int + 1);

@@ -79,6 +79,10 @@ is(invalid_indexes(), 'foreign_invalid', 'a foreign invalid index to start with'
 my $pid = start_held(1, 'i_cancelled');
 is($node->safe_psql('postgres', "SELECT blocked_by FROM hone.actions WHERE recommendation_id = 1"), '{0}',
 	'the view says who is in the way: a prepared transaction');
+my $progress = "SELECT concat_ws(' ', phase, blocks_done IS NOT NULL, tuples_total IS NOT NULL) FROM";
+is($node->safe_psql('postgres', "SET ROLE builder; $progress hone.actions WHERE recommendation_id = 1"),
+	'waiting for writers before build t t', 'and how far it is, to the one who asked for it');
+is($node->safe_psql('postgres', "CREATE ROLE stranger; SET ROLE stranger; $progress hone.action_progress(1)"), 'f f', 'to nobody else');
 $node->safe_psql('postgres', "SELECT pg_cancel_backend($pid)");
 let_go();
 wait_for("SELECT state = 'cancelled' FROM hone.actions WHERE recommendation_id = 1", 'cancelled');

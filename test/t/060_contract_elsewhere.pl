@@ -112,6 +112,8 @@ __DATA__
 -|42501|25006|CALL hone.apply_all(1, false)
 -|42501|25006|CALL hone.apply_all()
 -|42501|25006|CALL hone.revert(1, false)
+-|42501|25006|CALL hone.reindex('pg_class_oid_index', false)
+00000|00000|00000|SELECT * FROM hone.action_progress(1)
 -|42501|25006|SELECT hone.dismiss(1, 'x')
 00000|42501|25006|SELECT hone.reconcile_actions()
 00000|00000|00000|SELECT * FROM hone.actions
