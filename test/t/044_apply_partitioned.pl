@@ -247,8 +247,11 @@ wait_for("SELECT state = 'building' FROM hone.actions WHERE recommendation_id = 
 others_go_on(2, 'creating');
 is(query("SELECT count(*) FROM pg_class WHERE relname = 'i8'"), '0', 'creating: waits for the writer');
 is(action(8), 'building -', 'creating: and does not give up');
+query("SELECT pg_terminate_backend(pid) FROM hone.actions WHERE recommendation_id = 8 AND state = 'building'");
+wait_for("SELECT state = 'queued' FROM hone.actions WHERE recommendation_id = 8", 'creating: terminated');
 let_go();
-wait_for("SELECT state <> 'building' FROM hone.actions WHERE recommendation_id = 8", 'creating: goes on');
+hurry();
+wait_for("SELECT state NOT IN ('building', 'queued') FROM hone.actions WHERE recommendation_id = 8", 'creating: goes on');
 is(query("SELECT \"all\" FROM indexes"), complete('i8'), 'creating: complete');
 
 # the same with the drop, that waits for readers of any partition
@@ -270,8 +273,10 @@ wait_for("SELECT indisvalid FROM pg_index WHERE indexrelid = (SELECT oid FROM pg
 wait_for("SELECT \"all\" = 'i9 INVALID, mine, p21_b_idx, p22_b_idx of p2_b_idx, p2_b_idx INVALID, p3_b_idx of i9'
 	OR \"all\" = 'i9 INVALID, mine of i9, p21_b_idx, p22_b_idx of p2_b_idx, p2_b_idx INVALID, p3_b_idx of i9' FROM indexes", 'and attached');
 others_go_on(2, 'attaching');
+query("SELECT pg_terminate_backend(pid) FROM hone.actions WHERE recommendation_id = 9 AND state = 'building'");
+wait_for_next(9, 'terminated while attaching');
 query("COMMIT PREPARED 'reader'");
-wait_for("SELECT state <> 'building' FROM hone.actions WHERE recommendation_id = 9", 'attaching: goes on');
+wait_for("SELECT state NOT IN ('building', 'queued') FROM hone.actions WHERE recommendation_id = 9", 'attaching: goes on');
 is(action(9), 'kept -', 'attaching: kept');
 is(query("SELECT \"all\" FROM indexes"), complete('i9'), 'attaching: complete');
 
