@@ -90,12 +90,18 @@ CREATE INDEX mine_desc ON ev_4 (id DESC, note);
 CREATE INDEX mine_2 ON "apply Parts 2"."ev ""2" (id, note) WHERE id > 0;
 COMMENT ON INDEX mine_1 IS 'mine';
 CREATE TEMP TABLE mine AS SELECT indexrelid, pg_relation_filenode(indexrelid) AS node FROM pg_index
-WHERE indexrelid::regclass::text LIKE '%mine%' OR indrelid IN ('ev_3_1'::regclass, 'ev_3_rest'::regclass);
+WHERE indexrelid::regclass::text ~ 'mine_' OR indrelid IN ('ev_3_1'::regclass, 'ev_3_rest'::regclass);
 SELECT recommend(1000007, 'create', 'ev', 'ev_mine', 'CREATE INDEX ev_mine ON apply_parts.ev USING btree (id, note)');
 CALL hone.apply(1000007);
 TABLE built;
 SELECT p.table_name, p.index_name, p.state, p.was_there FROM hone.action_part_store p JOIN hone.action_store a ON a.id = p.action_id
 WHERE a.recommendation_id = 1000007 ORDER BY p.table_name COLLATE "C";
+SELECT count(*) = (SELECT count(*) FROM mine) AS all_there
+FROM mine m JOIN pg_index i USING (indexrelid) WHERE i.indisvalid AND pg_relation_filenode(indexrelid) IS NOT DISTINCT FROM m.node;
+-- rebuilt since, which makes it another one
+REINDEX INDEX CONCURRENTLY mine_1;
+UPDATE mine SET indexrelid = 'mine_1'::regclass, node = pg_relation_filenode('mine_1')
+WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = indexrelid);
 CALL hone.revert(1000007);
 TABLE built;
 SELECT count(*) = (SELECT count(*) FROM mine) AS all_there, obj_description('mine_1'::regclass)

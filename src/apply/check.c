@@ -53,7 +53,7 @@ check_kind(Oid relid, const char *table_name, int elevel)
 		ereport(elevel,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot change indexes of %s", table_name),
-				 errdetail("It is not an ordinary or partitioned table or materialized view.")));
+				 errdetail("It is not an ordinary table or materialized view.")));
 		return false;
 	}
 	return true;

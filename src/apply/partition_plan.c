@@ -238,6 +238,18 @@ attached_index(const Member *parent, Oid relid)
 	return InvalidOid;
 }
 
+/* Somebody else's index, as it is now: it may have been rebuilt since, or renamed. */
+static Oid
+was_there_index(const HonePart *part)
+{
+	Oid			by_name;
+
+	if (is_index_of(part->index_oid, part->relid, NULL))
+		return part->index_oid;
+	by_name = get_relname_relid(part->index_name, get_rel_namespace(part->relid));
+	return OidIsValid(by_name) && is_index_of(by_name, part->relid, NULL) ? by_name : InvalidOid;
+}
+
 /* What can be attached, if nothing is. */
 static Oid
 own_index(Member *member)
@@ -347,9 +359,10 @@ set_drop(PartPlan *plan, Oid relid, Oid index_oid)
 	foreach(lc, plan->parts)
 	{
 		HonePart   *part = lfirst(lc);
+		Oid			keep = part->was_there ? was_there_index(part) : InvalidOid;
 
-		if (part->was_there && OidIsValid(part->index_oid))
-			plan->task->keep = lappend_oid(plan->task->keep, part->index_oid);
+		if (OidIsValid(keep))
+			plan->task->keep = lappend_oid(plan->task->keep, keep);
 	}
 }
 
