@@ -155,16 +155,18 @@ WHERE r.run_id = (SELECT max(run_id) FROM hone.advisor_runs)
   AND w.queryid = (s ->> 'queryid')::bigint AND w.query LIKE '%FROM visit WHERE note%';
 DEALLOCATE by_note;
 
--- What cannot be built here says so, and does not stop the others
+-- An index of a partitioned table says how it is built, and is
 DELETE FROM hone.recommendation_store WHERE run_id > :last_run;
 CREATE TABLE parted (a int, at timestamptz, note text) PARTITION BY RANGE (at);
 CREATE TABLE parted_1 PARTITION OF parted DEFAULT;
 INSERT INTO parted SELECT i % 5000, now(), repeat('p', 60) FROM generate_series(1, 30000) i;
 CREATE TABLE whole AS SELECT * FROM parted;
 VACUUM ANALYZE parted, whole;
-SELECT table_name, reason LIKE '%built by hand%' AS by_hand
+SELECT table_name, reason LIKE '%on each partition%' AS of_partitions
 FROM hone.recommend_for(ARRAY['SELECT note FROM parted WHERE a = 5', 'SELECT note FROM whole WHERE a = 5'])
 ORDER BY 1;
+SELECT regexp_replace(hone.explain_recommendation(id), '.*(To apply it)', '\1') ~ 'CREATE INDEX CONCURRENTLY on each partition' AS by_hand
+FROM hone.recommendations WHERE run_id > :last_run AND table_name = 'advise_workload.parted';
 CALL hone.apply_all();
 SELECT table_name, status FROM hone.recommendations WHERE run_id > :last_run AND status <> 'superseded' ORDER BY 1;
 

@@ -17,7 +17,7 @@ CREATE TABLE t (a int PRIMARY KEY, b int);
 CREATE INDEX t_used ON t (b);
 CREATE UNIQUE INDEX t_unique ON t (b, a);
 ALTER TABLE t OWNER TO hone_apply_owner;
-CREATE TABLE p (a int) PARTITION BY LIST (a);
+CREATE VIEW p AS SELECT 1 AS a;
 CREATE TABLE gone (a int);
 INSERT INTO hone.advisor_run_store (run_id, requested_by) OVERRIDING SYSTEM VALUE VALUES (1000000, 'hone_apply_owner'::regrole);
 CREATE FUNCTION recommend(new_id bigint, action text, relation regclass, index_name text, definition text)

@@ -336,7 +336,8 @@ DECLARE
     story text;
     shown int := 0;
     listed int := 0;
-    by_hand bool;               -- of a partitioned table: never concurrently, nor by hone.apply
+    partitioned bool;           -- its table: as a whole never concurrently
+    by_hand text;
 BEGIN
     SELECT * INTO r FROM hone.recommendations v WHERE v.id = explain_recommendation.id;
     IF NOT FOUND THEN
@@ -344,7 +345,7 @@ BEGIN
             MESSAGE = format('recommendation %s does not exist', explain_recommendation.id),
             DETAIL = 'Or it is neither yours nor about a table of yours.';
     END IF;
-    by_hand := (SELECT c.relkind FROM pg_class c WHERE c.oid = to_regclass(r.table_name)) = 'p';
+    partitioned := coalesce((SELECT c.relkind FROM pg_class c WHERE c.oid = to_regclass(r.table_name)) = 'p', false);
     story := format(E'Recommendation %s (%s), made at %s\n\n%s;\n\nWhy\n',
                     r.id, r.status, r.created_at, r.definition);
     IF r.action = 'create' AND r.cost_without IS NOT NULL THEN
@@ -427,18 +428,17 @@ BEGIN
     story := story || format(E'\nRisks\n  %s\n', CASE r.risks WHEN '{}'
         THEN 'The figures are estimates of the planner; what was measured afterwards counts.'
         ELSE array_to_string(r.risks, E'\n  ') END);
-    IF by_hand THEN
-        story := story || format(E'\nTo apply it\n  By hand, as hone.apply() builds no indexes of partitioned tables: '
-            || E'CONCURRENTLY on each partition, then\n  %s;\n  which takes those over.\n\nTo undo it\n  %s;\n',
-            r.definition, r.undo_definition);
-        RETURN story;
-    END IF;
     IF r.status <> 'applied' THEN
-        story := story || format(E'\nTo apply it\n  CALL hone.apply(%s);\n  or by hand: %s;\n', r.id,
-            regexp_replace(r.definition, '^(CREATE|DROP) INDEX ', '\1 INDEX CONCURRENTLY '));
+        by_hand := CASE WHEN NOT partitioned
+            THEN regexp_replace(r.definition, '^(CREATE|DROP) INDEX ', '\1 INDEX CONCURRENTLY ') || ';'
+            WHEN r.action = 'create'
+            THEN format(E'CREATE INDEX CONCURRENTLY on each partition, then\n  %s;\n  which takes those over.', r.definition)
+            ELSE r.definition || ';' END;
+        story := story || format(E'\nTo apply it\n  CALL hone.apply(%s);\n  or by hand: %s\n', r.id, by_hand);
     END IF;
-    story := story || format(E'\nTo undo it\n  CALL hone.revert(%s);\n  or by hand: %s;\n', r.id,
-        regexp_replace(r.undo_definition, '^(CREATE|DROP) INDEX ', '\1 INDEX CONCURRENTLY '));
+    by_hand := CASE WHEN partitioned THEN r.undo_definition
+        ELSE regexp_replace(r.undo_definition, '^(CREATE|DROP) INDEX ', '\1 INDEX CONCURRENTLY ') END;
+    story := story || format(E'\nTo undo it\n  CALL hone.revert(%s);\n  or by hand: %s;\n', r.id, by_hand);
     RETURN story;
 END
 $$;

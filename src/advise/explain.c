@@ -509,8 +509,8 @@ hone_advise_reason(HoneRun *run, HoneCandidate *c)
 	foreach(lc, hone_advise_risks(run, c))
 		appendStringInfo(&buf, " Risk: %s", (char *) lfirst(lc));
 	if (get_rel_relkind(c->relid) == RELKIND_PARTITIONED_TABLE)
-		appendStringInfoString(&buf, " To be built by hand, as hone.apply_all() passes over partitioned tables:"
-							   " CONCURRENTLY on each partition, then on the parent, which takes them over.");
+		appendStringInfoString(&buf, " hone.apply() builds it on each partition, one after the other and"
+							   " CONCURRENTLY, and then attaches them.");
 	return buf.data;
 }
 

@@ -47,6 +47,20 @@ AS 'MODULE_PATHNAME', 'hone_apply_action_progress';
 COMMENT ON FUNCTION hone.action_progress(bigint) IS
     'How far the building of an action''s index is; nulls when it is not being built, or not yours to see';
 
+CREATE TABLE hone.action_part_store (  -- when an action is about a partitioned table
+    action_id  bigint NOT NULL REFERENCES hone.action_store ON DELETE CASCADE,
+    relid      oid NOT NULL,        -- the partition, itself partitioned or not
+    table_name text NOT NULL,       -- qualified and quoted, as it was called then
+    index_name text,                -- not qualified, not quoted; before it is made
+    index_oid  oid,                 -- written in the transaction that makes it
+    state      text NOT NULL DEFAULT 'waiting'
+               CHECK (state IN ('waiting', 'building', 'built', 'attached')),
+    was_there  boolean NOT NULL DEFAULT false,  -- somebody else's: attached, never dropped
+    PRIMARY KEY (action_id, relid)
+);
+COMMENT ON TABLE hone.action_part_store IS
+    'Indexes that actions on partitioned tables made, or found, on the partitions';
+
 CREATE VIEW hone.actions WITH (security_barrier) AS
 SELECT a.id, a.recommendation_id, a.state, a.index_name, a.started_at, a.finished_at,
        a.attempts, a.error, a.undo_definition,
@@ -58,9 +72,15 @@ SELECT a.id, a.recommendation_id, a.state, a.index_name, a.started_at, a.finishe
        a.leftover,
        p.phase, p.blocks_done, p.blocks_total, p.tuples_done, p.tuples_total,
        p.current_locker_pid,
-       a.waiting_for, a.retry_at, a.verdict, a.trial, a.automatic
+       a.waiting_for, a.retry_at, a.verdict, a.trial, a.automatic,
+       parts.done AS parts_done, parts.total AS parts_total
 FROM hone.action_store a
 LEFT JOIN LATERAL hone.action_progress(a.id) p ON a.state OPERATOR(pg_catalog.=) 'building'
+LEFT JOIN LATERAL (
+    SELECT pg_catalog.count(*) FILTER (WHERE s.state IN ('built', 'attached'))::int AS done,
+           pg_catalog.count(*)::int AS total
+    FROM hone.action_part_store s WHERE s.action_id OPERATOR(pg_catalog.=) a.id
+    HAVING pg_catalog.count(*) OPERATOR(pg_catalog.>) 0) parts ON true
 WHERE pg_catalog.pg_has_role(a.requested_by, 'USAGE')
    OR pg_catalog.pg_has_role('pg_read_all_stats', 'USAGE');
 COMMENT ON VIEW hone.actions IS

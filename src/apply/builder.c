@@ -301,6 +301,12 @@ look_and_clean(Step *step)
 	HoneDdl		ddl = {0};
 	HoneTryResult result;
 
+	if (step->action->partitioned)
+	{
+		if (!hone_apply_look_partitioned(step->action, &step->index_state))
+			proc_exit(1);
+		return;
+	}
 	do_step(step, step_look);
 	if (step->drop_statement == NULL ||
 		!lock_table(step->action->relid, CLEANUP_PATIENCE_MS))
@@ -413,13 +419,19 @@ step_retry(Step *step)
 	hone_apply_record_retry(step->action, step->error, step->leftover, step->retry_s);
 }
 
+static bool
+may_try_again(const HoneAction *action, const HoneTryResult *result)
+{
+	return may_pass(result) && action->attempts < hone_apply_build_attempts;
+}
+
 /* building → queued, if the failure may pass and attempts are left. */
 static bool
 try_again(HoneAction *action, const HoneTryResult *result, bool leftover)
 {
 	Step		step = {.action = action, .leftover = leftover};
 
-	if (!may_pass(result) || action->attempts >= hone_apply_build_attempts)
+	if (!may_try_again(action, result))
 		return false;
 	step.error = error_text(result);
 	step.retry_s = hone_apply_retry_s(action->attempts - 1);
@@ -439,7 +451,8 @@ fail(HoneAction *action, const HoneTryResult *result, HoneIndexState index_state
 	bool		unchanged = action->makes_index || !leftover;
 	const char *state = "failed";
 
-	if (unchanged && try_again(action, result, leftover))
+	/* With parts, what is left is what the next attempt goes on with. */
+	if (unchanged && try_again(action, result, leftover && !(action->partitioned && action->makes_index)))
 		return;
 	if (result->sqlerrcode == ERRCODE_QUERY_CANCELED && !result->timed_out)
 		state = "cancelled";
@@ -483,6 +496,16 @@ settle(HoneAction *action, const HoneTryResult *result)
 	HoneIndexState wanted = action->makes_index ? HONE_INDEX_VALID : HONE_INDEX_ABSENT;
 	Step		step = {.action = action};
 
+	/* Of many parts some are done, and the next attempt goes on from there. */
+	if (action->partitioned && action->makes_index && may_try_again(action, result))
+	{
+		do_step(&step, step_look);
+		if (step.index_state == HONE_INDEX_INVALID)
+		{
+			fail(action, result, step.index_state);
+			return;
+		}
+	}
 	look_and_clean(&step);
 	if (action->is_reindex)
 		settle_reindex(action, result, &step);
@@ -541,6 +564,8 @@ statement_for(HoneAction *action)
 		return hone_apply_reindex_statement(action);
 	if (action->makes_index)
 	{
+		if (action->partitioned && hone_apply_index_state(action) == HONE_INDEX_VALID)
+			return NULL;
 		(void) hone_apply_check_create(action, ERROR);
 		return hone_apply_concurrently(action->definition);
 	}
@@ -582,17 +607,20 @@ prepare(void *arg)
 }
 
 /* In the transaction that makes the index: what is ours is known from here on. */
-static void
-note_created(Oid relid, void *arg)
+void
+hone_apply_note_created(Oid relid, void *arg)
 {
 	HoneAction *action = arg;
-	Oid		   *ours = action->is_reindex ? &action->new_index_oid : &action->index_oid;
+	bool		is_part = OidIsValid(action->part_relid);
+	Oid		   *ours = is_part ? &action->part_index_oid :
+		action->is_reindex ? &action->new_index_oid : &action->index_oid;
 
 	if (OidIsValid(*ours))
 		return;
 	CommandCounterIncrement();
 	SPI_connect();
-	if (hone_apply_record_index(action, relid))
+	if (is_part ? hone_apply_record_part_index(action, relid) :
+		hone_apply_record_index(action, relid))
 	{
 		*ours = relid;
 		if (!action->is_reindex)
@@ -612,7 +640,7 @@ run_ddl(HoneAction *action, const char *statement, HoneTryResult *result)
 	ddl.timeout_ms = hone_apply_build_timeout_ms;
 	if (action->makes_index)
 	{
-		ddl.created = note_created;
+		ddl.created = hone_apply_note_created;
 		ddl.created_arg = action;
 	}
 	hone_jobs_run_ddl(&ddl, result);
@@ -702,7 +730,7 @@ step_old_transaction(Step *step)
 		step->why = MemoryContextStrdup(step->context, why);
 }
 
-/* If it may, the table is locked; if not, it says why. */
+/* If it may, the table is locked (if it needs to be); if not, it says why. */
 static bool
 may_begin(HoneAction *action)
 {
@@ -714,7 +742,8 @@ may_begin(HoneAction *action)
 	hone_jobs_try(ask_limits, &step, &result);
 	if (result.ok && step.why != NULL)
 		return put_off(action, step.why, step.retry_s);
-	if (!lock_table(action->relid, TABLE_PATIENCE_MS))
+	/* A partitioned table itself is locked for moments only (partition.c). */
+	if (!action->partitioned && !lock_table(action->relid, TABLE_PATIENCE_MS))
 	{
 		do_step(&step, step_lock_holder);
 		return put_off(action, step.why, retry_s);
@@ -752,7 +781,12 @@ carry_out(HoneAction *action)
 		return;
 	}
 	if (result.ok && preparation.statement != NULL)
-		run_ddl(action, preparation.statement, &result);
+	{
+		if (action->partitioned)
+			hone_apply_run_partitioned(action, &result);
+		else
+			run_ddl(action, preparation.statement, &result);
+	}
 	if (result.ok && action->makes_index && !action->is_reindex)
 		analyze_expressions(action);
 	else

@@ -18,6 +18,7 @@
 #include "catalog/dependency.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
+#include "catalog/pg_inherits.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
@@ -31,8 +32,8 @@
 #include "apply/internal.h"
 #include "base/compat.h"
 
-static char *
-qualified_name(Oid relid)
+char *
+hone_apply_qualified_name(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
 	char	   *schema = name ? get_namespace_name(get_rel_namespace(relid)) : NULL;
@@ -45,17 +46,8 @@ check_kind(Oid relid, const char *table_name, int elevel)
 {
 	char		kind = get_rel_relkind(relid);
 
-	if (kind == RELKIND_PARTITIONED_TABLE)
-	{
-		ereport(elevel,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot change indexes of partitioned table %s", table_name),
-				 errdetail("An index of a partitioned table cannot be built concurrently."),
-				 errhint("Create the index CONCURRENTLY on each partition, then the one "
-						 "of the parent, which will take them over.")));
-		return false;
-	}
-	if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW) ||
+	if ((kind != RELKIND_RELATION && kind != RELKIND_MATVIEW &&
+		 kind != RELKIND_PARTITIONED_TABLE) ||
 		get_rel_persistence(relid) == RELPERSISTENCE_TEMP ||
 		IsCatalogRelationOid(relid))
 	{
@@ -71,7 +63,7 @@ check_kind(Oid relid, const char *table_name, int elevel)
 bool
 hone_apply_check_table(Oid relid, const char *table_name, Oid roleid, int elevel)
 {
-	char	   *name = qualified_name(relid);
+	char	   *name = hone_apply_qualified_name(relid);
 
 	if (name == NULL)
 	{
@@ -122,9 +114,54 @@ makes_index(const HoneAction *action)
 			   action->table_name) == 0;
 }
 
+/*
+ * Each partition must be the role's to build on, since it is built on as that
+ * role. And a foreign table's can never be attached: the server then calls an
+ * index valid only when it makes it all at once, with everything locked.
+ */
+static bool
+check_partitions(const HoneAction *action, int elevel)
+{
+	Oid			roleid = OidIsValid(action->requested_by) ? action->requested_by : GetUserId();
+	ListCell   *lc;
+
+	if (get_rel_relkind(action->relid) != RELKIND_PARTITIONED_TABLE)
+		return true;
+	foreach(lc, find_all_inheritors(action->relid, NoLock, NULL))
+	{
+		Oid			relid = lfirst_oid(lc);
+		char	   *name = hone_apply_qualified_name(relid);
+
+		if (name == NULL)
+			continue;
+		if (!hone_owns_relation(relid, roleid))
+		{
+			ereport(elevel,
+					(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+					 errmsg("must be owner of table %s", name),
+					 errdetail("It is a partition of table %s.", action->table_name)));
+			return false;
+		}
+		if (get_rel_relkind(relid) == RELKIND_FOREIGN_TABLE)
+		{
+			ereport(elevel,
+					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+					 errmsg("cannot build an index of partitioned table %s without blocking writes",
+							action->table_name),
+					 errdetail("Its partition %s is a foreign table.", name),
+					 errhint("Create the index CONCURRENTLY on each partition that is not, "
+							 "then the one of the parent, which will take them over.")));
+			return false;
+		}
+	}
+	return true;
+}
+
 bool
 hone_apply_check_create(const HoneAction *action, int elevel)
 {
+	Oid			same_name;
+
 	if (!makes_index(action))
 	{
 		ereport(elevel,
@@ -134,8 +171,10 @@ hone_apply_check_create(const HoneAction *action, int elevel)
 				 errdetail("The definition is: %s", action->definition)));
 		return false;
 	}
-	if (OidIsValid(get_relname_relid(action->index_name,
-									 get_rel_namespace(action->relid))))
+	same_name = get_relname_relid(action->index_name, get_rel_namespace(action->relid));
+	if (OidIsValid(same_name) &&
+		!(same_name == action->index_oid &&
+		  hone_apply_index_state(action) == HONE_INDEX_INVALID))
 	{
 		ereport(elevel,
 				(errcode(ERRCODE_DUPLICATE_TABLE),
@@ -143,7 +182,7 @@ hone_apply_check_create(const HoneAction *action, int elevel)
 				 errhint("Rename or drop it, or ask for advice again.")));
 		return false;
 	}
-	return true;
+	return check_partitions(action, elevel);
 }
 
 /* NULL if it may be dropped; otherwise why not. */
@@ -156,6 +195,8 @@ needed_for(Form_pg_index index)
 		return "It enforces uniqueness.";
 	if (index->indisreplident)
 		return "It is the table's replica identity.";
+	if (get_rel_relispartition(index->indexrelid))
+		return "It is a partition of another index.";
 	return NULL;
 }
 
@@ -342,13 +383,15 @@ hone_apply_concurrently(const char *definition)
 char *
 hone_apply_drop_statement(Oid index_oid)
 {
-	char	   *name = qualified_name(index_oid);
+	char	   *name = hone_apply_qualified_name(index_oid);
 
 	if (name == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("index with OID %u does not exist any more", index_oid)));
-	return psprintf("DROP INDEX CONCURRENTLY %s", name);
+	return psprintf("DROP INDEX %s%s",
+					get_rel_relkind(index_oid) == RELKIND_PARTITIONED_INDEX ? "" : "CONCURRENTLY ",
+					name);
 }
 
 /* Until then the planner knows nothing of an expression's values. */

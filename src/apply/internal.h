@@ -67,6 +67,12 @@ typedef struct HoneAction
 	int			attempts;		/* before this one */
 	int			postponements;	/* in a row */
 	bool		keeps_snapshot; /* builds of other tables would wait for it */
+
+	/* An index of a partitioned table is made of parts (partition.c). */
+	bool		partitioned;
+	Oid			part_relid;		/* whose index is being made; InvalidOid: the
+								 * action's own */
+	Oid			part_index_oid; /* InvalidOid: not made yet */
 } HoneAction;
 
 /* What the catalogs say about an action's index. */
@@ -85,7 +91,8 @@ typedef enum HoneIndexState
 extern bool hone_apply_check_table(Oid relid, const char *table_name,
 								   Oid roleid, int elevel);
 
-/* Does the text make that index on that table, and is the name free? */
+/* Does the text make that index on that table, and is the name free (or that
+ * of what was begun)? Can all partitions get one? */
 extern bool hone_apply_check_create(const HoneAction *action, int elevel);
 
 /* The index to be dropped: its OID, or InvalidOid after a WARNING. */
@@ -107,8 +114,12 @@ extern bool hone_apply_keeps_snapshot(const HoneAction *action);
 /* "CREATE INDEX CONCURRENTLY ..." from "CREATE INDEX ...". */
 extern char *hone_apply_concurrently(const char *definition);
 
-/* "DROP INDEX CONCURRENTLY ..." for the index as it is called now. */
+/* "DROP INDEX CONCURRENTLY ..." for the index as it is called now; without
+ * CONCURRENTLY if it is partitioned. */
 extern char *hone_apply_drop_statement(Oid index_oid);
+
+/* Schema and name, quoted as needed; NULL if it does not exist. */
+extern char *hone_apply_qualified_name(Oid relid);
 
 /* "ANALYZE ..." if the action's index has expressions; else NULL. */
 extern char *hone_apply_analyze_statement(const HoneAction *action);
@@ -291,8 +302,31 @@ extern void hone_apply_trial_impossible(const HoneAction *action, const char *re
 
 /* A recommendation on trial is reverted: its action's id; 0: it is not on trial. */
 extern int64 hone_apply_trial_stop(int64 recommendation_id, Oid roleid);
+/* in partition_store.c: connected to SPI */
+
+/* Is the action about a partitioned table, or was it? */
+extern bool hone_apply_is_partitioned(const HoneAction *action);
+extern bool hone_apply_record_part_index(const HoneAction *action, Oid index_oid);
+
+/* in partition.c: by a worker, outside any transaction, without locks */
+
+/* Make or remove the action's index; goes on where an earlier worker was. */
+extern void hone_apply_run_partitioned(HoneAction *action, HoneTryResult *result);
+
+/*
+ * What the catalogs say about its index, after removing what is of no use: all
+ * that was made if it is not valid, what is not part of it if it is. False
+ * if our tables could not be used.
+ */
+extern bool hone_apply_look_partitioned(HoneAction *action, HoneIndexState *state);
 
 /* in builder.c */
+
+/*
+ * A relation was made by a statement for the action (arg), in the transaction
+ * that does it: every index that we make passes here, parts included.
+ */
+extern void hone_apply_note_created(Oid relid, void *arg);
 extern bool hone_apply_start_builder(BackgroundWorkerHandle **handle);
 
 #endif							/* HONE_APPLY_INTERNAL_H */

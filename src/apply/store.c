@@ -226,8 +226,14 @@ hone_apply_index_is_busy(Oid index_oid)
 	" THEN index_oid END" \
 	" WHERE id OPERATOR(pg_catalog.=) $1"
 
+/* An index of parts, between two attempts. */
+#define HAS_BEGUN \
+	"(action OPERATOR(pg_catalog.=) 'create' AND index_oid IS NOT NULL)"
+
 #define GIVE_UP_QUEUED_SQL \
-	"UPDATE hone.action_store SET state = 'cancelled', waiting_for = NULL, retry_at = NULL," \
+	"UPDATE hone.action_store SET state = 'cancelled', waiting_for = NULL," \
+	" leftover = leftover OR " HAS_BEGUN "," \
+	" retry_at = CASE WHEN " HAS_BEGUN " THEN pg_catalog.now() END," \
 	" error = '57014: taken back before it began', finished_at = pg_catalog.clock_timestamp()" \
 	" WHERE recommendation_id OPERATOR(pg_catalog.=) $1" \
 	" AND state OPERATOR(pg_catalog.=) 'queued' AND operation OPERATOR(pg_catalog.=) 'apply'"
@@ -353,14 +359,8 @@ hone_apply_queue_revert(int64 recommendation_id)
 	" WHERE status OPERATOR(pg_catalog.=) 'proposed' AND run_id OPERATOR(pg_catalog.=)" \
 	" (SELECT pg_catalog.max(run_id) FROM hone.advisor_run_store" \
 	"  WHERE requested_by OPERATOR(pg_catalog.=) $1)" \
-	" AND NOT EXISTS (SELECT FROM pg_catalog.pg_class c" \
-	"  WHERE c.oid OPERATOR(pg_catalog.=) relid AND c.relkind OPERATOR(pg_catalog.=) 'p')" \
 	" ORDER BY action OPERATOR(pg_catalog.=) 'drop', id LIMIT $2"
 
-/*
- * The caller's proposals that can be carried out: not those on partitioned
- * tables, which their reason says to build by hand.
- */
 int64 *
 hone_apply_proposals(int64 limit, int *count)
 {
@@ -481,6 +481,7 @@ hone_apply_take(HoneTake kind, int64 id, MemoryContext context)
 	old = MemoryContextSwitchTo(context);
 	action = make_action();
 	MemoryContextSwitchTo(old);
+	action->partitioned = !action->is_reindex && hone_apply_is_partitioned(action);
 	return action;
 }
 
@@ -530,7 +531,7 @@ hone_apply_record_start(const HoneAction *action)
 #define RECORD_INDEX_SQL \
 	"UPDATE hone.action_store a SET index_oid = c.oid FROM pg_catalog.pg_class c" \
 	" WHERE a.id OPERATOR(pg_catalog.=) $1 AND c.oid OPERATOR(pg_catalog.=) $2" \
-	" AND c.relkind OPERATOR(pg_catalog.=) 'i'" \
+	" AND c.relkind IN ('i', 'I')" \
 	" AND c.relname OPERATOR(pg_catalog.=) a.index_name::pg_catalog.name" \
 	" AND a.index_oid IS NULL"
 
@@ -642,7 +643,7 @@ hone_apply_record_retry(const HoneAction *action, const char *error, bool leftov
 	add_text(&args, error);
 	add_bool(&args, leftover);
 	add(&args, INT4OID, Int32GetDatum(retry_s), false);
-	add_bool(&args, action->is_reindex || !action->makes_index);
+	add_bool(&args, action->is_reindex || !action->makes_index || action->partitioned);
 	run(RETRY_SQL, &args);
 }
 

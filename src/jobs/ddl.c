@@ -28,6 +28,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/objectaccess.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_class.h"
@@ -39,6 +40,7 @@
 #include "tcop/utility.h"
 #include "utils/acl.h"
 #include "utils/guc.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/portal.h"
 #include "utils/snapmgr.h"
@@ -115,10 +117,55 @@ rebuilds_concurrently(ReindexStmt *statement)
 	return false;
 }
 
+static char
+kind_of(RangeVar *name)
+{
+	Oid			relid = RangeVarGetRelid(name, NoLock, true);
+
+	return OidIsValid(relid) ? get_rel_relkind(relid) : '\0';
+}
+
+/*
+ * What cannot be done concurrently, and has no need to, as it changes nothing
+ * but catalogs: an index of a partitioned table without those of its
+ * partitions, taking those in, dropping all. The caller sees to it that nobody
+ * waits for long behind the locks. (Names are looked up once more by the
+ * statement itself. If somebody renames things between, an index that is not
+ * built concurrently makes writers wait, and so does what he does.)
+ */
+static bool
+changes_catalogs_only(Node *statement)
+{
+	if (IsA(statement, IndexStmt))
+	{
+		RangeVar   *table = ((IndexStmt *) statement)->relation;
+
+		return !table->inh && kind_of(table) == RELKIND_PARTITIONED_TABLE;
+	}
+	if (IsA(statement, AlterTableStmt))
+	{
+		AlterTableStmt *alter = (AlterTableStmt *) statement;
+
+		return alter->objtype == OBJECT_INDEX && list_length(alter->cmds) == 1 &&
+			linitial_node(AlterTableCmd, alter->cmds)->subtype == AT_AttachPartition;
+	}
+	if (IsA(statement, DropStmt))
+	{
+		DropStmt   *drop = (DropStmt *) statement;
+
+		return drop->removeType == OBJECT_INDEX && drop->behavior == DROP_RESTRICT &&
+			list_length(drop->objects) == 1 &&
+			kind_of(makeRangeVarFromNameList(linitial(drop->objects))) == RELKIND_PARTITIONED_INDEX;
+	}
+	return false;
+}
+
 /* What blocks nobody's reads and writes. */
 static bool
 may_be_run(Node *statement)
 {
+	if (changes_catalogs_only(statement))
+		return true;
 	if (IsA(statement, VacuumStmt))
 		return !((VacuumStmt *) statement)->is_vacuumcmd &&
 			list_length(((VacuumStmt *) statement)->rels) == 1;
@@ -147,7 +194,8 @@ parse_one(const char *sql)
 	if (!may_be_run(raw->stmt))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("only CREATE, DROP and REINDEX INDEX CONCURRENTLY, and ANALYZE, are run")));
+				 errmsg("only CREATE, DROP and REINDEX INDEX CONCURRENTLY, and ANALYZE, are run"),
+				 errdetail("And what changes the catalogs only of partitioned indexes.")));
 	return raw;
 }
 
@@ -187,6 +235,12 @@ run_statement(void *arg)
 	if (ddl->timeout_ms > 0)
 		enable_timeout_after(STATEMENT_TIMEOUT, ddl->timeout_ms);
 
+	if (ddl->before)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		ddl->before(ddl->before_arg);
+		PopActiveSnapshot();
+	}
 	old = MemoryContextSwitchTo(ddl_context);
 	run_portal(debug_query_string);
 	MemoryContextSwitchTo(old);

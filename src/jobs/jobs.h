@@ -63,15 +63,26 @@ typedef void (*HoneTryFunction) (void *arg);
 extern void hone_jobs_try(HoneTryFunction function, void *arg,
 						  HoneTryResult *result);
 
+/*
+ * Sleep outside any transaction; ends early, with an error, when this worker
+ * is cancelled.
+ */
+extern void hone_jobs_pause(int ms, HoneTryResult *result);
+
 /* in ddl.c */
 
 typedef struct HoneDdl
 {
 	Oid			roleid;			/* who runs it */
 	const char *statement;		/* one CREATE, DROP or REINDEX INDEX CONCURRENTLY, or
-								 * ANALYZE of one table */
+								 * ANALYZE of one table; of a partitioned index
+								 * what only changes catalogs (ddl.c) */
 	int			lock_timeout_ms;	/* 0: none */
 	int			timeout_ms;		/* 0: none */
+
+	/* Called in the statement's transaction before it; may be NULL. */
+	void		(*before) (void *arg);
+	void	   *before_arg;
 
 	/*
 	 * Called in the statement's first transaction for each relation it makes,

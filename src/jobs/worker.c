@@ -18,6 +18,7 @@
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
+#include "storage/latch.h"
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
@@ -148,4 +149,22 @@ hone_jobs_try(HoneTryFunction function, void *arg, HoneTryResult *result)
 	TryInTransaction call = {function, arg};
 
 	hone_jobs_try_raw(run_in_transaction, &call, result);
+}
+
+/* Woken early by anything else, it only comes back early. */
+static void
+sleep_a_little(void *arg)
+{
+	int		   *ms = arg;
+
+	(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+					 *ms, PG_WAIT_EXTENSION);
+	ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+}
+
+void
+hone_jobs_pause(int ms, HoneTryResult *result)
+{
+	hone_jobs_try_raw(sleep_a_little, &ms, result);
 }

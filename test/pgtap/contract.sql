@@ -25,7 +25,7 @@ INSERT INTO wanted VALUES
 ('advisor_hints', '{run_id,queryid,username,query,kind,hint,evidence,example}'),
 ('rejected_candidates', '{run_id,definition,reason,improvement,size_bytes}'),
 ('advisor_runs', '{run_id,started_at,elapsed_ms,queries,candidates,planner_calls,priced_configurations,cost_before,cost_after,lower_bound,gap,storage_budget_bytes,max_indexes,cpu_ms,skipped}'),
-('actions', '{id,recommendation_id,state,index_name,started_at,finished_at,attempts,error,undo_definition,phase,blocks_done,blocks_total,tuples_done,tuples_total,current_locker_pid,waiting_for,retry_at,verdict,trial,automatic}'),
+('actions', '{id,recommendation_id,state,index_name,started_at,finished_at,attempts,error,undo_definition,phase,blocks_done,blocks_total,tuples_done,tuples_total,current_locker_pid,waiting_for,retry_at,verdict,trial,automatic,parts_done,parts_total}'),
 ('hidden_indexes', '{index_name,table_name,kind,trial,arms,turn,hidden_by,hidden_at,size_bytes}'),
 ('index_health', '{index_name,table_name,problem,size_bytes,scans,last_used,evidence,suggestion,safe,index_oid,relid,write_cost}'),
 ('index_usage', '{index_name,table_name,queryid,query,username,calls,last_seen}'),
