@@ -2,6 +2,7 @@
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS pg_hone;
 RESET client_min_messages;
+SET pg_hone.trial = off;                  -- tried they are elsewhere
 
 CREATE SCHEMA apply_parts;
 CREATE SCHEMA "apply Parts 2";
