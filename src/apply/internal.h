@@ -165,8 +165,8 @@ extern void hone_apply_note_no_slot(void);
 extern char *hone_apply_lock_holder(const HoneAction *action);
 extern char *hone_apply_old_transaction(const HoneAction *action);
 
-/* How many recommended indexes were built in the last 24 hours, and in how many
- * seconds one less. */
+/* How many recommended indexes were built in the last 24 hours, or are being
+ * built; and in how many seconds it is one less. */
 extern int	hone_apply_built_today(int *retry_s);
 
 extern bool hone_apply_record_start(const HoneAction *action);	/* false: gone */

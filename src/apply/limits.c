@@ -205,7 +205,7 @@ hone_apply_why_not_now(const HoneAction *action, int *retry_s)
 	if (!action->is_reindex && hone_apply_builds_per_day > 0 &&
 		hone_apply_built_today(retry_s) >= hone_apply_builds_per_day)
 	{
-		*retry_s = Max(1, Min(*retry_s, LAST_RETRY_S));
+		*retry_s = Max(FIRST_RETRY_S, Min(*retry_s, LAST_RETRY_S));
 		return psprintf(HONE_WAITS_FOR_TIME "%d indexes, the daily limit, were built in the last 24 hours",
 						hone_apply_builds_per_day);
 	}

@@ -12,6 +12,7 @@
 #include "postgres.h"
 
 #include "miscadmin.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
 
@@ -242,7 +243,10 @@ give_up_queued(const Recommendation *rec)
 	(void) hone_apply_check_table(rec->action.relid, rec->action.table_name,
 								  GetUserId(), ERROR);
 	add_int8(&args, rec->action.recommendation_id);
-	return run(GIVE_UP_QUEUED_SQL, &args) > 0;
+	if (run(GIVE_UP_QUEUED_SQL, &args) > 0)
+		return true;
+	(void) check_status(rec, "proposed", ERROR);	/* it may have begun */
+	return false;
 }
 
 /* What is on trial is taken back with no more ado: its action's id, or 0. */
@@ -329,6 +333,12 @@ hone_apply_queue_revert(int64 recommendation_id)
 		(void) hone_apply_check_create(action, ERROR);
 	else if (hone_apply_index_state(action) != HONE_INDEX_ABSENT)
 		(void) hone_apply_check_drop(action, ERROR);
+	else if (OidIsValid(get_relname_relid(action->index_name,
+										  get_rel_namespace(action->relid))))
+		ereport(NOTICE,
+				(errmsg("index \"%s\" is not the one that was built, and stays as it is",
+						action->index_name),
+				 errdetail("It was made anew since, by hand or by REINDEX CONCURRENTLY.")));
 
 	args.count = 0;
 	add_int8(&args, action->id);

@@ -172,8 +172,9 @@ hone_apply_old_transaction(const HoneAction *action)
 	" pg_catalog.min(built_at) OPERATOR(pg_catalog.+) '24:00:00'::pg_catalog.interval" \
 	" OPERATOR(pg_catalog.-) pg_catalog.clock_timestamp())::pg_catalog.int4" \
 	" FROM hone.action_store WHERE action OPERATOR(pg_catalog.=) 'create'" \
-	" AND built_at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp()" \
-	" OPERATOR(pg_catalog.-) '24:00:00'::pg_catalog.interval)"
+	" AND (built_at OPERATOR(pg_catalog.>) (pg_catalog.clock_timestamp()" \
+	" OPERATOR(pg_catalog.-) '24:00:00'::pg_catalog.interval)" \
+	" OR state OPERATOR(pg_catalog.=) 'building' AND operation OPERATOR(pg_catalog.=) 'apply')"
 
 int
 hone_apply_built_today(int *retry_s)

@@ -269,6 +269,36 @@ wait_for($n, "state = 'failed' AND attempts = 2 AND error LIKE '55P03%'", 'attem
 is($node->safe_psql('postgres', "SELECT count(*) FROM pg_index WHERE NOT indisvalid"), '0', 'attempts: no invalid index');
 $holder->query_safe('COMMIT');
 
+# Builders that are terminated again and again, wherever they are, beside somebody
+# who builds and drops by himself: in the end all is built, and nothing else is left.
+set("pg_hone.build_lock_timeout = '10min'");
+set("pg_hone.build_attempts = 100");
+$node->safe_psql('postgres', 'CREATE TABLE u (a int, b int); INSERT INTO u SELECT i, i FROM generate_series(1, 30000) i; INSERT INTO t SELECT i, i FROM generate_series(1, 30000) i');
+@many = map { recommend($_ % 2 ? 't' : 'u', $_ % 3 ? '(b)' : '(a, (b + 1))') } 1 .. 10;
+$node->safe_psql('postgres', join('', map { "CALL hone.apply($_, wait => false);" } @many));
+$holder->query_safe('BEGIN; INSERT INTO u VALUES (0, 0)');	# holds up one at least
+my $trouble = "UPDATE hone.action_store SET retry_at = now() WHERE state = 'queued' OR leftover;
+	SELECT hone.reconcile_actions(); SELECT pg_sleep(random() * 0.1); SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE backend_type = 'pg_hone builder'";
+$out = '';
+my $theirs = call_in_background("CREATE INDEX CONCURRENTLY theirs ON t (b, a)", \$out);
+for my $round (1 .. 25)
+{
+	$node->safe_psql('postgres', $trouble);
+}
+$holder->query_safe('COMMIT');
+ok($theirs->finish, "terminated at random: somebody else's build is done") or diag($out);
+for my $round (1 .. 600)
+{
+	retry();
+	last if $node->safe_psql('postgres', "SELECT hone.reconcile_actions(); SELECT count(*) FROM hone.actions WHERE state IN ('queued', 'building') OR leftover") =~ /^\s*0$/m;
+	select(undef, undef, undef, 0.1);
+}
+is($node->safe_psql('postgres', "SELECT string_agg(DISTINCT state, ',') FROM hone.actions WHERE recommendation_id >= $many[0]"), 'kept', 'terminated at random: all is built in the end');
+is($node->safe_psql('postgres', "SELECT string_agg(indexrelid::regclass::text, ',') FROM pg_index WHERE NOT indisvalid"), '', 'terminated at random: no invalid index');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_index i WHERE indrelid = 'u'::regclass"), '5', 'terminated at random: none twice');
+cmp_ok($node->safe_psql('postgres', "SELECT sum(attempts) FROM hone.actions WHERE recommendation_id >= $many[0]"), '>', 10, 'terminated at random: and some were hit');
+is($node->safe_psql('postgres', "SELECT count(*) FROM pg_locks WHERE relation IN ('t'::regclass, 'u'::regclass)"), '0', 'terminated at random: no lock is left');
+
 $holder->quit;
 $other->quit;
 $node->stop;
