@@ -312,11 +312,11 @@ hone_apply_queue_revert(int64 recommendation_id)
 	int64		stopped;
 
 	read_recommendation(recommendation_id, &rec);
-	if (give_up_queued(&rec))
-		return 0;
 	stopped = stop_trial(&rec);
 	if (stopped != 0)
 		return stopped;
+	if (give_up_queued(&rec))
+		return 0;
 	(void) check_status(&rec, "applied", ERROR);
 	add_int8(&args, recommendation_id);
 	if (run(KEPT_SQL, &args) == 0)
