@@ -15,6 +15,10 @@
  * a reason that may pass, stays queued until retry_at; nobody stays for it. A
  * rebuilt index (reindex.c) is an action of no recommendation, which ends kept.
  *
+ * Between building and kept comes a trial, if there is to be one (trial.c): it ends
+ * in kept, or goes on by itself as a revert that is queued. For a drop it comes
+ * before building.
+ *
  * One row per action, through its revert. Each arrow is a transaction of its
  * own; the intention is on disk before anything is done, and the outcome is
  * always read from the catalogs, never concluded from an error or its absence.

@@ -108,7 +108,8 @@ BEGIN
     WHERE a.relid = t.relid AND a.state = 'queued' AND starts_with(a.waiting_for, 'the trial of ');
 
     -- What was taken back by its figures is not to come again soon.
-    IF back AND t.kind = 'create' AND role IS NULL AND to_regprocedure('hone.ban_index(bigint)') IS NOT NULL THEN
+    IF back AND role IS NULL AND (SELECT c.preloaded FROM hone.collector_cost() c)
+       AND to_regprocedure('hone.ban_index(bigint)') IS NOT NULL THEN
         BEGIN
             EXECUTE 'SELECT hone.ban_index($1)' USING action_id;
         EXCEPTION WHEN OTHERS THEN

@@ -342,7 +342,7 @@ static const Rule create_rules[] = {
 	"the time is up and no gain is certain; it is used, and the advisor expected a gain of 20 % or more"},
 	{"uncertain", time_is_up, HONE_REVERT, false,
 	"the time is up and no gain is certain"},
-	{NULL}
+	{.name = NULL}
 };
 
 static const Rule drop_rules[] = {
@@ -354,7 +354,7 @@ static const Rule drop_rules[] = {
 	"no query became slower without it"},
 	{"hide", drop_seems_harmless, HONE_HIDE, false,
 	"no session that did not see it was slower for it"},
-	{NULL}
+	{.name = NULL}
 };
 
 HoneVerdict

@@ -188,6 +188,43 @@ sql('ALTER TABLE moved RENAME TO moved_away');
 wait_until_over(22, 'a table that somebody renamed');
 is(outcome(22), 'cancelled cancelled cancelled proposed there', 'its trial ends, and the index is seen by all');
 
+# A drop that relies on an index on trial waits, and is not done if that one goes.
+sql(q{
+SELECT count(*) FROM needed WHERE b = 1;
+SELECT recommend(26, 'create', 'needed', 'needed_b', 'CREATE INDEX needed_b ON public.needed (b)');
+SELECT recommend(27, 'drop', 'needed', 'needed_a', 'DROP INDEX needed_a');
+UPDATE hone.recommendation_store SET needs_index = 'needed_b' WHERE id = 27;
+CALL hone.apply(26);
+});
+($rc, $out, $err) = $node->psql('postgres', 'CALL hone.apply(27)');
+like($err, qr/NOTICE:  recommendation 27 has to wait for the trial of index "needed_b"/, 'the call says so');
+is(sql('SELECT state || waiting_for FROM hone.actions WHERE recommendation_id = 27'), 'queuedthe trial of index "needed_b"', 'a drop waits for a trial');
+sql('CALL hone.revert(26)');
+wait_until_over(27, 'and for nothing else');
+is(outcome(27), 'failed proposed there', 'it is not done without that index');
+
+# By whoever owns the table, for those who may see it.
+sql(q{
+CREATE ROLE tuner; CREATE ROLE stranger;
+GRANT EXECUTE ON ALL PROCEDURES IN SCHEMA hone TO tuner;
+GRANT CREATE ON SCHEMA public TO tuner;
+CREATE TABLE owned AS SELECT * FROM other;
+ALTER TABLE owned OWNER TO tuner;
+ANALYZE owned;
+});
+sql(q{SELECT count(*) FROM owned WHERE a = 1});
+sql(q{
+SELECT recommend(28, 'create', 'owned', 'owned_28', 'CREATE INDEX owned_28 ON public.owned (a)');
+UPDATE hone.recommendation_store SET requested_by = 'tuner'::regrole WHERE id = 28;
+});
+sql('SET ROLE tuner; CALL hone.apply(28)');
+is(sql('SET ROLE tuner; SELECT state FROM hone.trials'), 'trial', 'its owner sees the trial');
+is(sql("SET ROLE tuner; SELECT query FROM hone.trial_queries"), '<insufficient privilege>', 'and not the texts of others');
+like(sql('SET ROLE tuner; SELECT hone.explain_action(' . action_id(28) . ')'), qr/Not decided yet/, 'can read of it');
+is(sql('SET ROLE stranger; SELECT (SELECT count(*) FROM hone.trials) + (SELECT count(*) FROM hone.trial_queries)'), 0, 'a stranger sees nothing');
+sql('SET ROLE tuner; CALL hone.revert(28)');
+is(outcome(28), 'by hand reverted reverted reverted gone', 'and takes it back');
+
 my $turns = sql("SELECT turns FROM hone.trials WHERE index_name = 'other_20'");
 $node->stop('immediate');
 $node->start;
