@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # The main job of pg_hone, on the tables and queries it was made for: capture a
 # workload, look at its slow statements, let pg_hone recommend indexes and build
-# them, run the same workload again and compare; then the recent-activities
-# feed, the pool views and the scheduled jobs.
+# them, try each against the workload as it runs, keep what helps, run the same
+# workload again and compare; then the recent-activities feed, the pool views and
+# the scheduled jobs.
 #
 # Builds pg_hone, runs it on a private throw-away server, leaves nothing behind;
 # installs missing Debian packages (saying which); works as root and as an
@@ -21,6 +22,7 @@ fi
 # The number of transactions of a run, the same before and after.
 clients=4
 transactions=600		# of each client
+trial_limit=100			# seconds, for all trials together
 
 title() {
 	echo
@@ -87,6 +89,28 @@ run_workload() {
 	fi
 }
 
+# The workload goes on until every index that was built has its verdict.
+run_trials() {
+	local weight load open second
+	local -a files=()
+
+	for weight in $weights; do
+		files+=(-f "test/demo/workload/${weight%=*}.sql@${weight#*=}")
+	done
+	PGOPTIONS='' "$hone_bin/pgbench" -h "$HONE_WORK/demo" -p 5432 -U app -n -M extended \
+		-c $clients -j 2 -T $trial_limit --random-seed=43 "${files[@]}" shop >"$hone_logs/pgbench-trial.log" 2>&1 &
+	load=$!
+	for second in $(seq $trial_limit); do
+		sleep 1
+		open=$(sql -At -c "SELECT count(*) FROM hone.actions WHERE state IN ('queued', 'building', 'trial')") || return 1
+		[ "$open" != 0 ] || break
+		[ $((second % 10)) != 0 ] || echo "        $second s: $open open"
+	done
+	kill $load 2>/dev/null
+	wait $load 2>/dev/null
+	return 0
+}
+
 # Both runs start with empty statistics and just after a checkpoint, so that
 # the first write of each page costs the same in both.
 start_measuring() {
@@ -142,6 +166,10 @@ step sql -f test/demo/recommend.sql
 
 title "CALL hone.apply_all(): built concurrently by background workers"
 step sql -f test/demo/apply.sql
+
+title "the trials: each index is seen by one half of the sessions, while the workload goes on"
+step run_trials
+step sql -f test/demo/trials.sql
 
 title "the same workload, after"
 step start_measuring

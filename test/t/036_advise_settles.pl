@@ -47,7 +47,7 @@ $node->safe_psql('postgres', q{
 });
 my $advised = $node->safe_psql('postgres', 'SELECT count(*) FROM hone.recommend()');
 cmp_ok($advised, '>=', 3, 'indexes are recommended');
-$node->safe_psql('postgres', 'CALL hone.apply_all()');
+$node->safe_psql('postgres', 'CALL hone.apply_all(trial => false)');
 is($node->safe_psql('postgres', q{SELECT count(*) FROM hone.actions WHERE state <> 'kept'}), '0', 'and built');
 
 is($node->safe_psql('postgres', q{SELECT definition FROM hone.recommend()}), '', 'then nothing more is');
