@@ -427,6 +427,7 @@ BEGIN
     IF begin_trial.kind = 'drop' THEN
         PERFORM hone.trial_hide(a.index_oid, 'drop', a.id, true);
     END IF;
+    PERFORM hone.restart_trials_beside(a.id);
     UPDATE hone.action_store s
     SET state = 'trial', trial = begin_trial.kind, pid = NULL, error = NULL
     WHERE s.id = a.id;

@@ -146,7 +146,7 @@ BEGIN
                 END IF;
             END IF;
             IF in_time.ratio IS NOT NULL
-               AND (in_time.blocks >= few_blocks OR t.turns >= 2 * few_crossovers
+               AND (in_time.blocks >= few_blocks OR q.crossovers >= few_crossovers
                     OR abs(ln(in_time.ratio)) > ln(early_ratio))
                AND (least(m.n_with, m.n_without) >= q.next_look
                     OR abs(ln(in_time.ratio)) > ln(early_ratio)) THEN

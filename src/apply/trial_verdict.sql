@@ -267,12 +267,11 @@ BEGIN
         WHERE s.action_id = look_at_trial.action_id;
         PERFORM hone.find_after_hiding(action_id);
     ELSE
-        IF clock_timestamp() - t.turned_at < turn THEN
-            RETURN false;
+        IF t.looked_at >= t.turned_at OR t.turns = 0 THEN
+            RETURN false;               -- as it was at the last look
         END IF;
-        PERFORM hone.turn_trial(action_id);
-        UPDATE hone.trial_store s SET turns = s.turns + 1, turned_at = clock_timestamp()
-        WHERE s.action_id = look_at_trial.action_id RETURNING s.turns INTO t.turns;
+        UPDATE hone.trial_store s SET looked_at = clock_timestamp()
+        WHERE s.action_id = look_at_trial.action_id;
         IF t.turns % 2 <> 0 THEN
             RETURN false;               -- one side of the crossover only
         END IF;
@@ -317,7 +316,7 @@ BEGIN
 END
 $$;
 COMMENT ON FUNCTION hone.look_at_trial(bigint) IS
-    'Turns the arms of a trial when it is time, measures, and decides; true if the trial ended';
+    'Measures what a trial has shown since it was turned, and decides; true if the trial ended';
 
 -- From here on "after" is: hidden from everybody.
 CREATE FUNCTION hone.watch_drop(action_id bigint) RETURNS void
@@ -337,6 +336,64 @@ $$;
 COMMENT ON FUNCTION hone.watch_drop(bigint) IS
     'Notes that an index that is to be dropped is hidden from everybody from now on';
 
+-- All trials turn together: on one table they have to, to be on one side.
+CREATE FUNCTION hone.turn_trials() RETURNS void
+LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    at timestamptz := clock_timestamp();
+BEGIN
+    IF EXISTS (SELECT FROM hone.trial_store t WHERE t.ended_at IS NULL AND NOT t.hidden
+               HAVING at - max(t.turned_at) >= current_setting('pg_hone.trial_turn')::interval
+                   OR at < max(t.turned_at)) THEN       -- the clock was set back
+        PERFORM hone.turn_trial(t.action_id)
+        FROM hone.trial_store t WHERE t.ended_at IS NULL AND NOT t.hidden;
+        UPDATE hone.trial_store t SET turns = t.turns + 1, turned_at = at
+        WHERE t.ended_at IS NULL AND NOT t.hidden;
+    END IF;
+END
+$$;
+COMMENT ON FUNCTION hone.turn_trials() IS
+    'Has all sessions change sides, in all trials, when it is time';
+
+-- What is tried on the same table is seen by the same half of the sessions. When
+-- another index joins it there, or was taken back for what it did, then what was
+-- measured until now is of something else. Looks that were taken stay taken.
+CREATE FUNCTION hone.restart_trials_beside(action_id bigint) RETURNS void
+LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+DECLARE
+    id bigint;
+BEGIN
+    FOR id IN
+        SELECT o.action_id
+        FROM hone.trial_store o
+             JOIN hone.trial_store t ON t.action_id = restart_trials_beside.action_id
+                  AND coalesce(pg_partition_root(t.relid), t.relid)
+                      = coalesce(pg_partition_root(o.relid), o.relid)
+        WHERE o.action_id <> t.action_id AND o.ended_at IS NULL AND NOT o.hidden
+    LOOP
+        PERFORM hone.forget_trial(id);
+        UPDATE hone.trial_query_store q
+        SET n_with = 0, n_without = 0, used = 0, ms_with = 0, ms_without = 0,
+            blocks_with = 0, blocks_without = 0, cancels_with = 0, cancels_without = 0,
+            gain_ms = 0, next_look = 30, time_p = NULL, time_ratio = NULL, time_low = NULL,
+            time_high = NULL, blocks_p = NULL, blocks_ratio = NULL, blocks_low = NULL,
+            blocks_high = NULL, ratio = NULL, low = NULL, high = NULL, finding = 'open',
+            found_by = NULL, crossovers = 0, mean_diff_ms = 0, square_diff_ms = 0,
+            logs_with = 0, logs_without = 0, mean_diff_log = 0, square_diff_log = 0
+        WHERE q.action_id = id;
+        -- The turn it is in has begun without that.
+        UPDATE hone.trial_store t SET turns = t.turns / 2 * 2, looked_at = clock_timestamp()
+        WHERE t.action_id = id;
+    END LOOP;
+END
+$$;
+COMMENT ON FUNCTION hone.restart_trials_beside(bigint) IS
+    'Has the other trials on the table of a trial begin to measure anew';
+
 CREATE FUNCTION hone.look_at_trials() RETURNS bigint
 LANGUAGE plpgsql VOLATILE PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -350,14 +407,30 @@ BEGIN
     IF pg_is_in_recovery() THEN
         RETURN 0;
     END IF;
-    FOR id IN SELECT t.action_id FROM hone.trial_store t WHERE t.ended_at IS NULL ORDER BY t.action_id LOOP
+    PERFORM hone.turn_trials();
+    FOR id IN
+        SELECT t.action_id FROM hone.trial_store t WHERE t.ended_at IS NULL
+        ORDER BY (SELECT least(sum(q.gain_ms), 0) FROM hone.trial_query_store q
+                  WHERE q.action_id = t.action_id AND q.finding = 'worse'), t.action_id
+    LOOP
         looked := looked + 1;
+        -- A query may use several of them. One at a time is taken back, the worst
+        -- first; what the others are without it is to be seen.
+        CONTINUE WHEN EXISTS (
+            SELECT FROM hone.trial_store o JOIN hone.trial_store t ON t.action_id = id
+                 AND coalesce(pg_partition_root(t.relid), t.relid)
+                     = coalesce(pg_partition_root(o.relid), o.relid)
+            WHERE o.ended_at >= now() AND o.outcome = 'revert');
         BEGIN
             ended := hone.look_at_trial(id) OR ended;
         EXCEPTION WHEN OTHERS THEN      -- the others go on
             UPDATE hone.trial_store t SET last_error = SQLSTATE || ': ' || SQLERRM WHERE t.action_id = id;
         END;
     END LOOP;
+    -- Only now: all were to be looked at as they were together.
+    PERFORM hone.restart_trials_beside(t.action_id)
+    FROM hone.trial_store t
+    WHERE t.ended_at >= now() AND t.outcome <> 'keep';
     IF EXISTS (SELECT FROM hone.hidden_index_store h WHERE h.kind <> 'manual') THEN
         BEGIN
             ended := hone.mend_trials() > 0 OR ended;

@@ -36,10 +36,14 @@
  * takes the newest copy, since its plan may be cached. Hence the count of users.
  *
  * Arms. While an index is on trial one half of the backends sees it, according
- * to the parity of the backend's number, the row's turn and a hash of the trial:
- * all backends change sides with each turn, and trials are independent of each
- * other. A plan that looked at the index's table gets a note (base/arm.h) of the
- * arm, and of whether it reads the index.
+ * to the parity of the backend's number, the row's turn and a hash of the table
+ * (of a partition, of its root): all backends change sides with each turn. So all
+ * that is tried on one table at a time is there on one side, and nothing of it
+ * on the other, as it was advised; one index without the next, which nobody
+ * wanted, is not measured. Tables are independent of each other. What is to be
+ * dropped is there for the side that does not see the new ones. A plan that
+ * looked at the index's table gets a note (base/arm.h) of the arm, and of whether
+ * it reads the index.
  *
  * Partitions. Hiding a partitioned index hides its partitions, those attached
  * later too: the ancestors of a partition's indexes are looked up when it is
@@ -117,6 +121,7 @@ typedef struct HiddenIndex
 	uint32		trial;			/* 0: none that could be noted */
 	char		kind;			/* HiddenKind */
 	bool		arms;			/* one half of the backends sees it */
+	int32		turn;
 	bool		on_our_side;	/* this one does */
 	bool		partitioned;
 } HiddenIndex;
@@ -292,13 +297,25 @@ has_our_columns(Relation rel)
 	return true;
 }
 
+/* A partition's sides are its root's. */
+static Oid
+root_of(Oid relid)
+{
+	List	   *ancestors = get_rel_relispartition(relid) ? get_partition_ancestors(relid) : NIL;
+	Oid			root = ancestors != NIL ? llast_oid(ancestors) : relid;
+
+	list_free(ancestors);
+	return root;
+}
+
+/* Does this backend see what is tried on the table? */
 static bool
-is_on_our_side(uint32 trial, int32 turn)
+is_on_our_side(Oid relid, int32 turn)
 {
 	int			leader = hone_parallel_leader_index();
 	uint32		number = (uint32) (leader >= 0 ? leader : hone_backend_index());
 
-	return ((number ^ (uint32) turn ^ hash_bytes_uint32(trial)) & 1) == 0;
+	return ((number ^ (uint32) turn ^ hash_bytes_uint32(root_of(relid))) & 1) == 0;
 }
 
 static HiddenIndex *
@@ -320,8 +337,7 @@ take_row(HeapTuple tuple, TupleDesc desc)
 		row->trial = (uint32) trial;
 	else
 		row->arms = false;		/* nobody could tell who saw it */
-	row->on_our_side = row->arms &&
-		is_on_our_side(row->trial, DatumGetInt32(values[COLUMN_TURN - 1]));
+	row->turn = DatumGetInt32(values[COLUMN_TURN - 1]);
 	return row;
 }
 
@@ -384,6 +400,8 @@ make_state(List *rows)
 	{
 		HiddenIndex *row = lfirst(lc);
 
+		row->on_our_side = row->arms &&
+			is_on_our_side(row->relid, row->turn) == (row->kind != HIDDEN_DROP);
 		row->partitioned = get_rel_relkind(row->index_oid) == RELKIND_PARTITIONED_INDEX;
 		state->any_partitioned |= row->partitioned;
 		state->indexes[state->count++] = *row;

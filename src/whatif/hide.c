@@ -181,11 +181,12 @@ column(uint64 row, int number)
 	return isnull ? (Datum) 0 : value;
 }
 
+/* All that is tried is in the same turn: on one table, on the same side. */
 #define INSERT_SQL \
 	"INSERT INTO hone.hidden_index_store" \
 	" (index_oid, relid, kind, trial, arms, hidden_by, turn)" \
 	" VALUES ($1, $2, $3, $4, $5, $6, COALESCE((SELECT pg_catalog.max(h.turn)" \
-	" FROM hone.hidden_index_store h WHERE h.trial OPERATOR(pg_catalog.=) $4), 0))" \
+	" FROM hone.hidden_index_store h WHERE h.trial IS NOT NULL AND $4 IS NOT NULL), 0))" \
 	" ON CONFLICT (index_oid) DO UPDATE SET"
 
 static void
@@ -225,7 +226,8 @@ hone_whatif_hide(Oid index_oid, const char *kind, int64 trial, bool arms)
 	SPI_connect();
 	add_row(&args, index_oid, IndexGetRelation(index_oid, false), kind, trial, arms);
 	change_rows(INSERT_SQL " relid = excluded.relid, kind = excluded.kind,"
-				" trial = excluded.trial, arms = excluded.arms RETURNING relid", &args);
+				" trial = excluded.trial, arms = excluded.arms, turn = excluded.turn"
+				" RETURNING relid", &args);
 	if (trial > 0)
 	{
 		memset(&args, 0, sizeof(args));

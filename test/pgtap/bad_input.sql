@@ -137,6 +137,8 @@ SELECT hone.hide_for_trial('bad_t_pkey', 'trial', 0, true)|22023|argument "trial
 SELECT hone.hide_for_trial('bad_t_pkey', 'trial', 1, true)|55000|index "bad_t_pkey" cannot be hidden
 SELECT hone.turn_trial(NULL)|\N|1
 SELECT hone.turn_trial(-1)|\N|1
+SELECT hone.restart_trials_beside(NULL)|\N|1
+SELECT hone.restart_trials_beside(-1)|\N|1
 SELECT * FROM hone.plan_arms(NULL)|\N|0
 SELECT * FROM hone.plan_arms('')|42601|expected exactly one statement, got 0
 SELECT * FROM hone.plan_arms('SELECT 1; SELECT 2')|42601|expected exactly one statement, got 2

@@ -173,12 +173,20 @@ $node->safe_psql('postgres', 'SELECT hone.turn_trial(5)');
 is_deeply([ sides() ], [ map { $_ eq 't' ? 'f' : 't' } @first ], 'all change sides');
 $node->safe_psql('postgres', 'SELECT hone.turn_trial(5)');
 is_deeply([ sides() ], \@first, 'and back');
-# independent of each other
-my %together;
-$node->safe_psql('postgres', "SELECT hone.hide_for_trial('t_b', 'trial', $_, true)"),
-  $together{ $sessions[0]->value("SELECT string_agg(visible::text, ' ' ORDER BY trial) FROM hone.plan_arms('$by_a')") }++
-  for 6 .. 25;
-cmp_ok(scalar(keys %together), '>', 1, 'trials take sides by themselves');
+# All that is tried on a table is there on one side, what is to go on the other.
+my $of_all = "SELECT string_agg(trial || ' ' || visible, ', ' ORDER BY trial) FROM hone.plan_arms('SELECT * FROM t')";
+$node->safe_psql('postgres', "SELECT hone.hide_for_trial('t_b', 'trial', 6, true)");
+my %together = map { $_->value($of_all) => 1 } @sessions;
+is(join('; ', sort keys %together), '5 false, 6 false; 5 true, 6 true', 'on one side');
+$node->safe_psql('postgres', "SELECT hone.hide_for_trial('t_b', 'drop', 6, true)");
+%together = map { $_->value($of_all) => 1 } @sessions;
+is(join('; ', sort keys %together), '5 false, 6 true; 5 true, 6 false', 'what is to be dropped, on the other');
+# Tables are independent of each other.
+my $tables = join(' NATURAL JOIN ', map { "side_$_" } 10 .. 19);
+$node->safe_psql('postgres', "CREATE TABLE side_$_ (a int); CREATE INDEX side_${_}_a ON side_$_ (a);
+	SELECT hone.hide_for_trial('side_${_}_a', 'trial', $_, true)") for 10 .. 19;
+is( $sessions[0]->value("SELECT count(DISTINCT visible) FROM hone.plan_arms('SELECT * FROM $tables')"),
+	'2', 'tables take sides by themselves');
 $node->safe_psql('postgres', "SELECT hone.hide_for_trial('t_a', 'trial', 5, false)");
 is_deeply([ map { reads($_, 'EXECUTE kept(7)') } @sessions ], [ ('none') x 16 ], 'hidden from all at once');
 $node->stop;
