@@ -254,7 +254,7 @@ WITH idx AS MATERIALIZED (
                 WHEN x.constraint_name IS NULL AND (NOT x.indislive OR x.how IS NOT NULL
                      OR x.relname ~ '_cc(new|old)[0-9]*$')
                 THEN format('DROP INDEX CONCURRENTLY %s', x.index_name)
-                ELSE format('REINDEX INDEX CONCURRENTLY %s', x.index_name) END,
+                ELSE format('CALL hone.reindex(%L)', x.index_name) END,
            x.relkind = 'i' AND x.constraint_name IS NULL
                AND (NOT x.indislive OR x.how IS NOT NULL OR x.relname ~ '_cc(new|old)[0-9]*$'), true
     FROM base x
@@ -263,7 +263,7 @@ WITH idx AS MATERIALIZED (
     SELECT x.*, 'bloated',
            format('It takes %s, and would take about %s when built anew.',
                   pg_size_pretty(z.size_bytes), pg_size_pretty(z.estimated_bytes)),
-           format('REINDEX INDEX CONCURRENTLY %s', x.index_name), false, true
+           format('CALL hone.reindex(%L)', x.index_name), false, true
     FROM base x JOIN hone.index_size_store z ON z.index_oid = x.indexrelid AND z.filenode = x.relfilenode
     WHERE x.usable AND NOT x.toast
       AND z.size_bytes - z.estimated_bytes >= 8 * 1024 * 1024
