@@ -480,19 +480,6 @@ hone_plan_without_index(PG_FUNCTION_ARGS)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* Without UNIQUE, which no imagined index has; it takes no space. */
 static int64
 imagined_size(Oid index, Oid relid)
@@ -501,7 +488,7 @@ imagined_size(Oid index, Oid relid)
 	char	   *definition;
 	int64		size;
 
-	hone_enter_role(&scope, owner_of(relid), NULL);
+	hone_enter_role(&scope, hone_relation_owner(relid), NULL);
 	hone_settings_be_plain();
 	definition = pg_get_indexdef_string(index);
 	if (strncmp(definition, "CREATE UNIQUE ", strlen("CREATE UNIQUE ")) == 0)
@@ -521,7 +508,7 @@ hone_fresh_index_size(PG_FUNCTION_ARGS)
 	bool		old_paused = hone_capture_paused;
 	int64		size = -1;
 
-	if (!superuser() && !has_privs_of_role(GetUserId(), owner_of(relid)))
+	if (!superuser() && !has_privs_of_role(GetUserId(), hone_relation_owner(relid)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index));
 	BeginInternalSubTransaction(NULL);
 	hone_capture_paused = true;

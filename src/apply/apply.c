@@ -124,12 +124,12 @@ is_capturing(void)
 		track != NULL && strcmp(track, "none") != 0;
 }
 
-static HoneTrialWish
-trial_wish(FunctionCallInfo fcinfo, int number)
+static bool
+wants_trial(FunctionCallInfo fcinfo, int number)
 {
 	bool		wanted = PG_ARGISNULL(number) ? hone_apply_trial : PG_GETARG_BOOL(number);
 
-	return wanted && is_capturing() ? HONE_TRIAL_YES : HONE_TRIAL_NO;
+	return wanted && is_capturing();
 }
 
 static void
@@ -391,7 +391,7 @@ hone_apply_one(PG_FUNCTION_ARGS)
 {
 	int64		id = required_int8(fcinfo, 0, "id");
 	bool		wait = required_bool(fcinfo, 1, "wait");
-	HoneTrialWish trial = trial_wish(fcinfo, 2);
+	bool		trial = wants_trial(fcinfo, 2);
 	HoneProgress about = {.recommendation_id = id};
 	HoneAction	action;
 	int64		action_id;
@@ -448,7 +448,7 @@ hone_apply_reindex(PG_FUNCTION_ARGS)
 
 /* Queue all that can be; returns how many, leaves only those in ids. */
 static int
-queue_all(int64 *ids, int count, HoneTrialWish trial, int64 *action_ids, bool *creates)
+queue_all(int64 *ids, int count, bool trial, int64 *action_ids, bool *creates)
 {
 	int			queued = 0;
 
@@ -492,7 +492,7 @@ hone_apply_all(PG_FUNCTION_ARGS)
 {
 	int64		limit = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
 	bool		wait = required_bool(fcinfo, 1, "wait");
-	HoneTrialWish trial = trial_wish(fcinfo, 2);
+	bool		trial = wants_trial(fcinfo, 2);
 	int64	   *ids;
 	int64	   *action_ids;
 	int			count;

@@ -202,7 +202,7 @@ hone_auto_queue(PG_FUNCTION_ARGS)
 
 	SPI_connect();
 	hone_enter_role(&role, PG_GETARG_OID(1), NULL);
-	action_id = hone_apply_queue(PG_GETARG_INT64(0), false, HONE_TRIAL_YES, ERROR, NULL);
+	action_id = hone_apply_queue(PG_GETARG_INT64(0), false, true, ERROR, NULL);
 	hone_leave(&role);
 
 	values[0] = Int64GetDatum(action_id);

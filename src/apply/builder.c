@@ -47,6 +47,7 @@
 
 #include "apply/internal.h"
 #include "base/compat.h"
+#include "base/owner.h"
 #include "jobs/jobs.h"
 
 #define TABLE_PATIENCE_MS 1000
@@ -261,14 +262,9 @@ give_locks_back(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
 static void
 note_drop(Step *step, Oid index_oid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index_oid));
 	MemoryContext old;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for index %u", index_oid);
-	step->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-
+	step->owner = hone_relation_owner(index_oid);
 	old = MemoryContextSwitchTo(step->context);
 	step->drop_statement = hone_apply_drop_statement(index_oid);
 	MemoryContextSwitchTo(old);

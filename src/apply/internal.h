@@ -40,14 +40,6 @@
 
 #define HONE_BUILDER_TYPE "pg_hone builder"
 
-/* Whether the one who asked wants a trial. */
-typedef enum HoneTrialWish
-{
-	HONE_TRIAL_BY_SETTING,
-	HONE_TRIAL_YES,
-	HONE_TRIAL_NO
-} HoneTrialWish;
-
 typedef struct HoneAction
 {
 	int64		id;
@@ -63,8 +55,6 @@ typedef struct HoneAction
 	char	   *definition;		/* CREATE INDEX ..., if makes_index */
 	char	   *needs_index;	/* bare; to be dropped only while that one is
 								 * there to do the work; or NULL */
-	HoneTrialWish trial;
-	bool		automatic;		/* nobody asked for it */
 	bool		is_reindex;		/* makes an index in index_oid's place */
 	Oid			new_index_oid;	/* reindex: InvalidOid: not made yet */
 	int64		size_bytes;		/* of what is to be made, estimated; 0: unknown */
@@ -134,11 +124,12 @@ extern char *hone_apply_analyze_statement(const HoneAction *action);
 /*
  * Queue applying a recommendation; its action's id, 0 after a WARNING. A drop
  * that comes after creates is given up when one of its table was not built;
- * any drop when the index is missing that does the work of the dropped one.
- * queued, unless NULL, is told what is to be done.
+ * any drop when the index is missing that does the work of the dropped one. Its
+ * trial may turn out to be impossible. queued, unless NULL, is told what is to
+ * be done.
  */
 extern int64 hone_apply_queue(int64 recommendation_id, bool after_creates,
-							  HoneTrialWish trial, int elevel, HoneAction *queued);
+							  bool with_trial, int elevel, HoneAction *queued);
 
 /* Queue reverting one; its action's id. One that was not begun yet is given up
  * instead, and nothing is left to do: 0. */
@@ -168,6 +159,8 @@ extern HoneCandidate *hone_apply_candidates(HoneTake kind, MemoryContext context
 extern HoneAction *hone_apply_take(HoneTake kind, int64 id, MemoryContext context);
 extern bool hone_apply_has_due(void);
 
+/* in waits.c: the same */
+
 /* Why a queued action does not begin, and when it is looked at again: */
 extern void hone_apply_postpone(const HoneAction *action, const char *why, int retry_s);
 
@@ -183,6 +176,12 @@ extern char *hone_apply_old_transaction(const HoneAction *action);
 /* How many recommended indexes were built in the last 24 hours, or are being
  * built; and in how many seconds it is one less. */
 extern int	hone_apply_built_today(int *retry_s);
+
+/* What it relies on may yet be taken back by a trial; NULL: nothing. */
+#define HONE_WAITS_FOR_TRIAL "the trial of index "
+extern char *hone_apply_why_trial(const HoneAction *action);
+
+/* in store.c, again */
 
 extern bool hone_apply_record_start(const HoneAction *action);	/* false: gone */
 
@@ -259,8 +258,6 @@ extern int	hone_apply_retry_s(int times);
 #define HONE_WAITS_FOR_TIME "the right time: "
 #define HONE_ANOTHER_ATTEMPT "another attempt"
 extern char *hone_apply_why_not_now(const HoneAction *action, int *retry_s);
-#define HONE_WAITS_FOR_TRIAL "the trial of index "
-extern char *hone_apply_why_trial(const HoneAction *action);	/* waits.c */
 extern char *hone_apply_why_no_space(const HoneAction *action);
 
 /* Locks of this process, none of which ever waits */
@@ -306,6 +303,7 @@ extern void hone_apply_trial_impossible(const HoneAction *action, const char *re
 
 /* A recommendation on trial is reverted: its action's id; 0: it is not on trial. */
 extern int64 hone_apply_trial_stop(int64 recommendation_id, Oid roleid);
+
 /* in partition_store.c: connected to SPI */
 
 /* Is the action about a partitioned table, or was it? */

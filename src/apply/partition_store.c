@@ -177,15 +177,6 @@ hone_apply_part_state(int64 action_id, Oid relid, const char *state)
 }
 
 void
-hone_apply_part_forget(int64 action_id, Oid relid)
-{
-	run_for("UPDATE hone.action_part_store SET state = 'waiting', index_name = NULL,"
-			" index_oid = NULL, was_there = false"
-			" WHERE action_id OPERATOR(pg_catalog.=) $1"
-			" AND relid OPERATOR(pg_catalog.=) $2", action_id, relid);
-}
-
-void
 hone_apply_parts_forget(int64 action_id)
 {
 	run_for("DELETE FROM hone.action_part_store"
