@@ -363,21 +363,32 @@ step_no_trial(Step *step)
 	hone_apply_trial_impossible(step->action, step->error);
 }
 
-/* building → trial; false: there is none. */
+/* building → trial; false: there is none, or it could not begin. */
 static bool
-begin_trial(HoneAction *action)
+begin_trial(HoneAction *action, HoneTryResult *result)
+{
+	Step		step = {.action = action};
+
+	hone_jobs_try(step_begin_trial, &step, result);
+	return result->ok && step.found;
+}
+
+/* The index is there, and stays: seen by everybody if it cannot be tried. */
+static bool
+try_new_index(HoneAction *action)
 {
 	Step		step = {.action = action};
 	HoneTryResult result;
 
 	if (action->is_revert || action->is_reindex)
 		return false;
-	hone_jobs_try(step_begin_trial, &step, &result);
-	if (result.ok)
-		return step.found;
-	unlock_table(&result);
-	step.error = error_text(&result);
-	do_step(&step, step_no_trial);
+	if (begin_trial(action, &result))
+		return true;
+	if (!result.ok)
+	{
+		step.error = error_text(&result);
+		do_step(&step, step_no_trial);
+	}
 	return false;
 }
 
@@ -387,7 +398,7 @@ begin_trial(HoneAction *action)
 static void
 finish(HoneAction *action)
 {
-	if (action->makes_index && begin_trial(action))
+	if (action->makes_index && try_new_index(action))
 		return;
 	record_end(action, action->is_revert ? "reverted" : "kept", NULL, false);
 }
@@ -770,8 +781,10 @@ carry_out(HoneAction *action)
 		(void) hone_apply_start_builder(NULL);
 
 	hone_jobs_try(prepare, &preparation, &result);
+
+	/* What is to be tried before it is dropped is not dropped if it cannot be. */
 	if (result.ok && preparation.statement != NULL && !action->makes_index &&
-		begin_trial(action))
+		!action->is_revert && begin_trial(action, &result))
 	{
 		unlock_table(&result);
 		return;

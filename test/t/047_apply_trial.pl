@@ -188,6 +188,20 @@ sql('ALTER TABLE moved RENAME TO moved_away');
 wait_until_over(22, 'a table that somebody renamed');
 is(outcome(22), 'cancelled cancelled cancelled proposed there', 'its trial ends, and the index is seen by all');
 
+# A trial that cannot begin: nothing is dropped untried, and what is new is there.
+sql(q{
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not today''; END';
+CREATE TRIGGER refuse BEFORE INSERT ON hone.trial_store EXECUTE FUNCTION refuse();
+SELECT recommend(30, 'drop', 'needed', 'needed_a', 'DROP INDEX needed_a');
+SELECT recommend(31, 'create', 'needed', 'needed_31', 'CREATE INDEX needed_31 ON public.needed (a, b)');
+});
+($rc, $out, $err) = $node->psql('postgres', 'CALL hone.apply(30)');
+like($err, qr/not today/, 'the trial of a drop could not begin');
+is(outcome(30), 'failed proposed there', 'so it is not done');
+sql('CALL hone.apply(31)');
+is(outcome(31), 'not tried kept kept applied there', 'a new index is kept without one');
+sql('DROP TRIGGER refuse ON hone.trial_store; CALL hone.revert(31)');
+
 # A drop that relies on an index on trial waits, and is not done if that one goes.
 sql(q{
 SELECT count(*) FROM needed WHERE b = 1;
