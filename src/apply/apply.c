@@ -27,7 +27,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -51,8 +50,6 @@
 
 int			hone_apply_build_lock_timeout_ms = 10 * 60 * 1000;
 int			hone_apply_build_timeout_ms = 0;
-
-static bool start_at_commit = false;
 
 PG_FUNCTION_INFO_V1(hone_apply_one);
 PG_FUNCTION_INFO_V1(hone_apply_all);
@@ -178,34 +175,6 @@ notice_old_transaction(void)
 				(errmsg("the index has to wait for process %s, whose transaction has been open for %s s",
 						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1),
 						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2))));
-}
-
-/* Starting the builder */
-
-/* The transaction has committed: nothing in here may raise an error. */
-static void
-at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
-{
-	if (!start_at_commit)
-		return;
-	if (event == XACT_EVENT_COMMIT)
-		(void) hone_apply_start_builder(NULL);
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
-		start_at_commit = false;
-}
-
-static void
-start_builder_at_commit(void)
-{
-	static bool registered = false;
-
-	if (!registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		registered = true;
-	}
-	start_at_commit = true;
 }
 
 /* Waiting */
@@ -374,7 +343,7 @@ end_one(int64 action_id, HoneProgress *about, bool wait)
 
 	if (!wait)
 	{
-		start_builder_at_commit();
+		hone_apply_start_builder_at_commit();
 		return;
 	}
 	notice_old_transaction();
@@ -515,7 +484,7 @@ hone_apply_all(PG_FUNCTION_ARGS)
 	if (wait && creates)
 		refuse_limits(false);
 	if (!wait)
-		start_builder_at_commit();
+		hone_apply_start_builder_at_commit();
 	else if (succeeded > 0)
 	{
 		notice_old_transaction();
@@ -550,7 +519,7 @@ hone_apply_reconcile(PG_FUNCTION_ARGS pg_attribute_unused())
 	if (unfinished)
 		hone_jobs_mark_database(MyDatabaseId);	/* look again */
 	if (needed)
-		start_builder_at_commit();
+		hone_apply_start_builder_at_commit();
 	PG_RETURN_VOID();
 }
 

@@ -26,7 +26,6 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -78,8 +77,6 @@ static int	auto_runs = 3;
 static int	auto_builds_per_day = 2;
 static int	auto_max_trials = 5;
 static int	auto_size_limit = 10;
-
-static bool start_at_commit = false;
 
 void
 hone_apply_auto_init(void)
@@ -157,36 +154,12 @@ hone_auto_mode(PG_FUNCTION_ARGS pg_attribute_unused())
 	PG_RETURN_TEXT_P(cstring_to_text(mode));
 }
 
-/* Starting the worker */
-
-/* The transaction has committed: nothing in here may raise an error. */
-static void
-at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
-{
-	if (!start_at_commit)
-		return;
-	if (event == XACT_EVENT_COMMIT)
-		(void) hone_jobs_start_worker(ADVISOR_TYPE, "hone_apply_advisor_main",
-									  MyDatabaseId, NULL);
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
-		start_at_commit = false;
-}
-
 /* hone.start_advisor(): when this transaction commits, if there is a slot */
 Datum
 hone_auto_start(PG_FUNCTION_ARGS pg_attribute_unused())
 {
-	static bool registered = false;
-
-	if (RecoveryInProgress() || !hone_shmem_ready())
-		PG_RETURN_VOID();
-	if (!registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		registered = true;
-	}
-	start_at_commit = true;
+	if (!RecoveryInProgress() && hone_shmem_ready())
+		hone_jobs_start_at_commit(ADVISOR_TYPE, "hone_apply_advisor_main");
 	PG_RETURN_VOID();
 }
 

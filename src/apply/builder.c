@@ -65,6 +65,12 @@ hone_apply_start_builder(BackgroundWorkerHandle **handle)
 								  MyDatabaseId, handle);
 }
 
+void
+hone_apply_start_builder_at_commit(void)
+{
+	hone_jobs_start_at_commit(HONE_BUILDER_TYPE, "hone_apply_builder_main");
+}
+
 /*
  * Steps on our tables. Each is a transaction; when one fails, nothing can be
  * recorded, so the worker ends.

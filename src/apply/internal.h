@@ -330,5 +330,6 @@ extern bool hone_apply_look_partitioned(HoneAction *action, HoneIndexState *stat
  */
 extern void hone_apply_note_created(Oid relid, void *arg);
 extern bool hone_apply_start_builder(BackgroundWorkerHandle **handle);
+extern void hone_apply_start_builder_at_commit(void);
 
 #endif							/* HONE_APPLY_INTERNAL_H */
