@@ -22,10 +22,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -299,34 +296,6 @@ hone_apply_index_state(const HoneAction *action)
 		state = HONE_INDEX_INVALID;
 	ReleaseSysCache(tuple);
 	return state;
-}
-
-static LOCKTAG
-table_lock(Oid relid)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
-	return tag;
-}
-
-bool
-hone_apply_try_lock_table(Oid relid)
-{
-	LOCKTAG		tag = table_lock(relid);
-
-	if (LockAcquire(&tag, ShareUpdateExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-		return false;
-	AcceptInvalidationMessages();
-	return true;
-}
-
-void
-hone_apply_unlock_table(Oid relid)
-{
-	LOCKTAG		tag = table_lock(relid);
-
-	LockRelease(&tag, ShareUpdateExclusiveLock, true);
 }
 
 /*

@@ -97,11 +97,6 @@ extern bool hone_apply_check_cover(const HoneAction *action, int elevel);
 
 extern HoneIndexState hone_apply_index_state(const HoneAction *action);
 
-/* Take the lock that the statement will need, if it is free, until it is given
- * back or a transaction aborts. It keeps the table from being dropped or renamed. */
-extern bool hone_apply_try_lock_table(Oid relid);
-extern void hone_apply_unlock_table(Oid relid);
-
 /* Will others' builds wait for this one's snapshot? */
 extern bool hone_apply_keeps_snapshot(const HoneAction *action);
 
@@ -321,6 +316,19 @@ extern void hone_apply_run_partitioned(HoneAction *action, HoneTryResult *result
  * if our tables could not be used.
  */
 extern bool hone_apply_look_partitioned(HoneAction *action, HoneIndexState *state);
+
+/* in lock.c */
+
+/* Take the lock that the statement will need, if it is free, until it is given
+ * back or a transaction aborts. It keeps the table from being dropped or renamed. */
+extern bool hone_apply_try_lock_table(Oid relid);
+extern void hone_apply_unlock_table(Oid relid);
+
+/* The same by a worker outside any transaction, and with some patience. It is
+ * given back after the last attempt at something, unless that aborted (NULL: none). */
+extern bool hone_apply_enter_table(Oid relid, int patience_ms);
+extern void hone_apply_leave_table(const HoneTryResult *result);
+extern void hone_apply_leave_tables(int code, Datum arg);	/* at exit */
 
 /* in builder.c */
 
