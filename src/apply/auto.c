@@ -27,22 +27,20 @@
 #include "postgres.h"
 
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 
 #include "advise/advise.h"
 #include "apply/apply.h"
 #include "apply/internal.h"
 #include "base/compat.h"
-#include "base/owner.h"
 #include "base/shmem.h"
+#include "base/sql.h"
 #include "jobs/jobs.h"
 
 #define ADVISOR_TYPE "pg_hone advisor"
@@ -167,10 +165,8 @@ hone_auto_start(PG_FUNCTION_ARGS pg_attribute_unused())
 Datum
 hone_auto_queue(PG_FUNCTION_ARGS)
 {
-	Oid			types[1] = {INT8OID};
-	Datum		values[1];
+	Arguments	args = {0};
 	HoneScope	role;
-	HoneScope	owner;
 	int64		action_id;
 
 	SPI_connect();
@@ -178,11 +174,8 @@ hone_auto_queue(PG_FUNCTION_ARGS)
 	action_id = hone_apply_queue(PG_GETARG_INT64(0), false, true, ERROR, NULL);
 	hone_leave(&role);
 
-	values[0] = Int64GetDatum(action_id);
-	hone_enter_owner(&owner);
-	SPI_execute_with_args("UPDATE hone.action_store SET automatic = true WHERE id = $1",
-						  1, types, values, NULL, false, 0);
-	hone_leave(&owner);
+	add_int8(&args, action_id);
+	run("UPDATE hone.action_store SET automatic = true WHERE id = $1", &args);
 	SPI_finish();
 	hone_jobs_mark_database(MyDatabaseId);	/* have a round that builds it */
 	PG_RETURN_INT64(action_id);
@@ -197,34 +190,18 @@ typedef struct Advice
 	const char *error;
 } Advice;
 
-/* One static statement on our tables. */
-static void
-execute(const char *sql, int nargs, Oid *types, Datum *values)
-{
-	int			result = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 1);
-
-	if (result < 0)
-		elog(ERROR, "SPI failed: %s", SPI_result_code_string(result));
-}
-
 static void
 begin_advice(void *arg)
 {
 	Advice	   *advice = arg;
-	HoneScope	scope;
-	bool		isnull = true;
-	Datum		role;
+	Arguments	args = {0};
 
 	if (!OidIsValid(hone_extension_oid()))
 		return;
 	SPI_connect();
-	hone_enter_owner(&scope);
-	execute("SELECT hone.auto_begin()", 0, NULL, NULL);
-	role = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	advice->wanted = !isnull;
-	if (!isnull)
-		advice->role = DatumGetObjectId(role);
-	hone_leave(&scope);
+	run("SELECT hone.auto_begin()", &args);
+	advice->wanted = !column_is_null(1);
+	advice->role = DatumGetObjectId(column(1));
 	SPI_finish();
 }
 
@@ -232,19 +209,16 @@ static void
 make_advice(void *arg)
 {
 	Advice	   *advice = arg;
-	Oid			types[1] = {INT8OID};
-	Datum		values[1];
+	Arguments	args = {0};
 	HoneScope	scope;
 
 	hone_enter_role(&scope, advice->role, NULL);
-	values[0] = Int64GetDatum(hone_advise_workload(-1, -1));
+	add_int8(&args, hone_advise_workload(-1, -1));
 	hone_leave(&scope);
 	CommandCounterIncrement();
 
 	SPI_connect();
-	hone_enter_owner(&scope);
-	execute("SELECT hone.auto_note_run($1)", 1, types, values);
-	hone_leave(&scope);
+	run("SELECT hone.auto_note_run($1)", &args);
 	SPI_finish();
 }
 
@@ -252,15 +226,11 @@ static void
 note_error(void *arg)
 {
 	Advice	   *advice = arg;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1];
-	HoneScope	scope;
+	Arguments	args = {0};
 
-	values[0] = CStringGetTextDatum(advice->error);
+	add_text(&args, advice->error);
 	SPI_connect();
-	hone_enter_owner(&scope);
-	execute("UPDATE hone.auto_store SET last_error = $1", 1, types, values);
-	hone_leave(&scope);
+	run("UPDATE hone.auto_store SET last_error = $1", &args);
 	SPI_finish();
 }
 

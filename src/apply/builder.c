@@ -291,8 +291,7 @@ step_begin_trial(void *arg)
 	Step	   *step = arg;
 
 	SPI_connect();
-	step->found = step->action->makes_index ? hone_apply_trial_begin(step->action) :
-		hone_apply_trial_begin_drop(step->action);
+	step->found = hone_apply_trial_begin(step->action);
 	SPI_finish();
 }
 

@@ -291,7 +291,6 @@ extern void hone_apply_trial_created(const HoneAction *action, Oid index_oid);
 /* building → trial, if the new index is to be tried, or going without the one to
  * be dropped; false: it is not. */
 extern bool hone_apply_trial_begin(const HoneAction *action);
-extern bool hone_apply_trial_begin_drop(const HoneAction *action);
 
 /* It was to be, and cannot: the index is shown. */
 extern void hone_apply_trial_impossible(const HoneAction *action, const char *reason);

@@ -37,17 +37,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
 #include "apply/apply.h"
 #include "apply/internal.h"
-#include "base/owner.h"
+#include "base/sql.h"
 #include "whatif/whatif.h"
 
 bool		hone_apply_trial = true;
@@ -97,81 +94,46 @@ hone_apply_trial_init(void)
 							NULL, NULL, NULL);
 }
 
-/* Static SQL about one action; the first column of its row, false if null. */
-static bool
-ask(const char *sql, int64 action_id, Oid index_oid, const char *text)
-{
-	HoneScope	scope;
-	Oid			types[3] = {INT8OID, OIDOID, TEXTOID};
-	Datum		values[3];
-	char		nulls[3] = {' ', ' ', ' '};
-	bool		answer = false;
-	bool		isnull;
-
-	values[0] = Int64GetDatum(action_id);
-	values[1] = ObjectIdGetDatum(index_oid);
-	values[2] = text ? CStringGetTextDatum(text) : (Datum) 0;
-	nulls[2] = text ? ' ' : 'n';
-	hone_enter_owner(&scope);
-	if (SPI_execute_with_args(sql, 3, types, values, nulls, false, 1) < 0)
-		elog(ERROR, "SPI failed");
-	hone_leave(&scope);
-	if (SPI_processed > 0 && SPI_tuptable != NULL)
-	{
-		answer = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-											1, &isnull));
-		answer = answer && !isnull;
-	}
-	return answer;
-}
-
-#define ARGUMENTS "WITH a (id, index_oid, reason) AS (SELECT $1, $2, $3) "
-
 void
 hone_apply_trial_created(const HoneAction *action, Oid index_oid)
 {
-	(void) ask(ARGUMENTS "SELECT hone.prepare_trial(a.id, a.index_oid) IS NULL FROM a",
-			   action->id, index_oid, NULL);
+	Arguments	args = {0};
+
+	add_int8(&args, action->id);
+	add_oid(&args, index_oid);
+	run("SELECT hone.prepare_trial($1, $2)", &args);
 }
 
 bool
 hone_apply_trial_begin(const HoneAction *action)
 {
-	return ask(ARGUMENTS "SELECT hone.begin_trial(a.id, 'create') FROM a",
-			   action->id, InvalidOid, NULL);
-}
+	Arguments	args = {0};
 
-bool
-hone_apply_trial_begin_drop(const HoneAction *action)
-{
-	return ask(ARGUMENTS "SELECT hone.begin_trial(a.id, 'drop') FROM a",
-			   action->id, InvalidOid, NULL);
+	add_int8(&args, action->id);
+	add_text(&args, action->makes_index ? "create" : "drop");
+	run("SELECT hone.begin_trial($1, $2)", &args);
+	return DatumGetBool(column(1));
 }
 
 void
 hone_apply_trial_impossible(const HoneAction *action, const char *reason)
 {
-	(void) ask(ARGUMENTS "SELECT hone.give_up_trial(a.id, a.reason) IS NULL FROM a",
-			   action->id, InvalidOid, reason);
+	Arguments	args = {0};
+
+	add_int8(&args, action->id);
+	add_text(&args, reason);
+	run("SELECT hone.give_up_trial($1, $2)", &args);
 }
 
 int64
 hone_apply_trial_stop(int64 recommendation_id, Oid roleid)
 {
-	HoneScope	scope;
-	Oid			types[2] = {INT8OID, OIDOID};
-	Datum		values[2] = {Int64GetDatum(recommendation_id), ObjectIdGetDatum(roleid)};
-	bool		isnull = true;
-	Datum		action_id = (Datum) 0;
+	Arguments	args = {0};
 
-	hone_enter_owner(&scope);
-	if (SPI_execute_with_args("SELECT hone.stop_trial($1, $2)", 2, types, values, NULL,
-							  false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "SPI failed");
-	hone_leave(&scope);
-	if (SPI_processed > 0)
-		action_id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	return isnull ? 0 : DatumGetInt64(action_id);
+	add_int8(&args, recommendation_id);
+	add_oid(&args, roleid);
+	run("SELECT hone.stop_trial($1, $2)", &args);
+	return DatumGetInt64(column(1));
 }
 
 /* What trial.sql calls */

@@ -58,7 +58,7 @@
 
 #include "base/arm.h"
 #include "base/compat.h"
-#include "base/owner.h"
+#include "base/sql.h"
 #include "whatif/hidden.h"
 #include "whatif/whatif.h"
 
@@ -135,52 +135,6 @@ tell_everybody(Oid relid)
 
 /* The store */
 
-#define MAX_ARGS 6
-
-typedef struct Arguments
-{
-	int			count;
-	Oid			types[MAX_ARGS];
-	Datum		values[MAX_ARGS];
-	char		nulls[MAX_ARGS];
-} Arguments;
-
-static void
-add(Arguments *args, Oid type, Datum value, bool isnull)
-{
-	Assert(args->count < MAX_ARGS);
-	args->types[args->count] = type;
-	args->values[args->count] = value;
-	args->nulls[args->count] = isnull ? 'n' : ' ';
-	args->count++;
-}
-
-/* As the extension's owner, connected to SPI; the number of rows. */
-static uint64
-run(const char *sql, Arguments *args)
-{
-	HoneScope	scope;
-	int			result;
-
-	hone_enter_owner(&scope);
-	result = SPI_execute_with_args(sql, args->count, args->types, args->values,
-								   args->nulls, false, 0);
-	hone_leave(&scope);
-	if (result < 0)
-		elog(ERROR, "SPI failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-static Datum
-column(uint64 row, int number)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									  number, &isnull);
-
-	return isnull ? (Datum) 0 : value;
-}
-
 #define INSERT_SQL \
 	"INSERT INTO hone.hidden_index_store" \
 	" (index_oid, relid, kind, trial, arms, hidden_by, turn)" \
@@ -208,7 +162,7 @@ change_rows(const char *sql, Arguments *args)
 
 	run(sql, args);
 	for (uint64 row = 0; row < SPI_processed; row++)
-		relids = list_append_unique_oid(relids, DatumGetObjectId(column(row, 1)));
+		relids = list_append_unique_oid(relids, DatumGetObjectId(column_of(row, 1)));
 	foreach(lc, relids)
 		tell_everybody(lfirst_oid(lc));
 }
@@ -410,10 +364,10 @@ refuse_trial(Oid index_oid, const char *kind, int64 trial)
 static void
 check_manual(Oid index_oid)
 {
-	char	   *kind = TextDatumGetCString(column(0, 1));
+	char	   *kind = TextDatumGetCString(column(1));
 
 	if (strcmp(kind, "manual") != 0)
-		refuse_trial(index_oid, kind, DatumGetInt64(column(0, 2)));
+		refuse_trial(index_oid, kind, DatumGetInt64(column(2)));
 }
 
 static Oid
