@@ -15,9 +15,10 @@
  * on half of the planner calls see it, and who does changes at every turn. Each
  * plan knows its arm (base/arm.h), executions are counted by it (stats/arms.c),
  * and after every second turn, when each backend has been on both sides equally
- * long, hone.look_at_trials() measures (trial.sql), compares (welch.c) and asks
- * the policy (verdict.c). It is a step of the collector, each trial in a
- * subtransaction, so that one that fails does not stop the others.
+ * long, hone.look_at_trials() (trial_verdict.sql) measures (trial_measure.sql),
+ * compares (welch.c) and asks the policy (verdict.c). It is a step of the
+ * collector, each trial in a subtransaction, so that one that fails does not stop
+ * the others.
  *
  * The verdict, the state of the action and what the planner sees change in one
  * transaction. A revert hides the index from everybody at once; dropping it is
@@ -53,7 +54,7 @@ static int	trial_time_s = 3 * 24 * 60 * 60;
 static int	drop_watch_s = 7 * 24 * 60 * 60;
 
 PG_FUNCTION_INFO_V1(hone_apply_sql_hide);
-PG_FUNCTION_INFO_V1(hone_apply_sql_show);
+PG_FUNCTION_INFO_V1(hone_apply_sql_show_all);
 PG_FUNCTION_INFO_V1(hone_apply_sql_forget_gone);
 
 /* The times are read in SQL, by their names. */
@@ -151,12 +152,12 @@ hone_apply_sql_hide(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* hone.trial_show(index_oid) */
+/* hone.trial_show_all(trial) */
 Datum
-hone_apply_sql_show(PG_FUNCTION_ARGS)
+hone_apply_sql_show_all(PG_FUNCTION_ARGS)
 {
-	hone_whatif_show(PG_GETARG_OID(0));
-	PG_RETURN_BOOL(true);
+	hone_whatif_show_trial(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
 }
 
 /* hone.trial_forget_gone() */

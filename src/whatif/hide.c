@@ -195,20 +195,6 @@ hone_whatif_hide(Oid index_oid, const char *kind, int64 trial, bool arms)
 }
 
 void
-hone_whatif_show(Oid index_oid)
-{
-	Arguments	args = {0};
-
-	SPI_connect();
-	add(&args, OIDOID, ObjectIdGetDatum(index_oid), false);
-	change_rows("DELETE FROM hone.hidden_index_store"
-				" WHERE index_oid OPERATOR(pg_catalog.=) $1"
-				" OR trial OPERATOR(pg_catalog.=) (SELECT h.trial FROM hone.hidden_index_store h"
-				" WHERE h.index_oid OPERATOR(pg_catalog.=) $1) RETURNING relid", &args);
-	SPI_finish();
-}
-
-void
 hone_whatif_show_trial(int64 trial)
 {
 	Arguments	args = {0};
@@ -408,18 +394,18 @@ hone_show_index(PG_FUNCTION_ARGS)
 	Oid			index_oid = take_index(fcinfo, "hone.show_index()");
 	Oid			ancestor;
 	Arguments	args = {0};
-	bool		found;
 
 	(void) lock_and_check_owner(index_oid);
 	SPI_connect();
 	add(&args, OIDOID, ObjectIdGetDatum(index_oid), false);
-	found = run("SELECT kind, trial FROM hone.hidden_index_store"
-				" WHERE index_oid OPERATOR(pg_catalog.=) $1 FOR UPDATE", &args) > 0;
-	if (found)
+	if (run("SELECT kind, trial FROM hone.hidden_index_store"
+			" WHERE index_oid OPERATOR(pg_catalog.=) $1 FOR UPDATE", &args) > 0)
+	{
 		check_manual(index_oid);
+		change_rows("DELETE FROM hone.hidden_index_store"
+					" WHERE index_oid OPERATOR(pg_catalog.=) $1 RETURNING relid", &args);
+	}
 	SPI_finish();
-	if (found)
-		hone_whatif_show(index_oid);
 
 	ancestor = hone_hidden_ancestor(index_oid);
 	if (OidIsValid(ancestor) && ancestor != index_oid)
