@@ -405,6 +405,24 @@ name_worse(const Absence *absence, const HoneStatement *st)
 					st->group->queryid, role ? role : "?", absence->with, absence->without);
 }
 
+/* All that is to be hidden: an index and others, with their partitions. */
+static List *
+hidden_indexes(Oid index, ArrayType *also)
+{
+	List	   *hide = with_partitions(index);
+	Datum	   *others;
+	bool	   *isnull;
+	int			n;
+
+	if (also == NULL)
+		return hide;
+	deconstruct_array(also, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &others, &isnull, &n);
+	for (int i = 0; i < n; i++)
+		if (!isnull[i])
+			hide = list_concat_unique_oid(hide, with_partitions(DatumGetObjectId(others[i])));
+	return hide;
+}
+
 /*
  * hone.plan_without_index(index, also): without these too, OUT safe, statements,
  * worse, unproven.
@@ -435,20 +453,7 @@ hone_plan_without_index(PG_FUNCTION_ARGS)
 	absence.root = hone_advise_root_of(table_of(index));
 	run = hone_advise_run_create(-1, -1);
 	run->max_planner_calls = PG_UINT64_MAX;
-	absence.hide = with_partitions(index);
-	if (!PG_ARGISNULL(1))
-	{
-		Datum	   *also;
-		bool	   *isnull;
-		int			n;
-
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
-						  &also, &isnull, &n);
-		for (int i = 0; i < n; i++)
-			if (!isnull[i])
-				absence.hide = list_concat_unique_oid(absence.hide,
-													  with_partitions(DatumGetObjectId(also[i])));
-	}
+	absence.hide = hidden_indexes(index, PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1));
 	hone_advise_load_workload(run);
 	foreach(lc, run->unplannable)
 		unproven += touches(lfirst(lc), absence.root);
@@ -506,7 +511,7 @@ hone_fresh_index_size(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	bool		old_paused = hone_capture_paused;
-	int64		size = -1;
+	volatile int64 size = -1;
 
 	if (!superuser() && !has_privs_of_role(GetUserId(), hone_relation_owner(relid)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index));

@@ -92,16 +92,24 @@ hone_apply_check_table(Oid relid, const char *table_name, Oid roleid, int elevel
  * Parsing raises what a syntax error raises: definitions come from our own
  * table, and no caller can do better.
  */
+IndexStmt *
+hone_apply_parse_index(const char *definition)
+{
+	List	   *parsed = raw_parser(definition, RAW_PARSE_DEFAULT);
+	Node	   *statement;
+
+	if (list_length(parsed) != 1)
+		return NULL;
+	statement = linitial_node(RawStmt, parsed)->stmt;
+	return IsA(statement, IndexStmt) ? (IndexStmt *) statement : NULL;
+}
+
 static bool
 makes_index(const HoneAction *action)
 {
-	List	   *parsed = raw_parser(action->definition, RAW_PARSE_DEFAULT);
-	IndexStmt  *statement;
+	IndexStmt  *statement = hone_apply_parse_index(action->definition);
 
-	if (list_length(parsed) != 1)
-		return false;
-	statement = (IndexStmt *) linitial_node(RawStmt, parsed)->stmt;
-	if (!IsA(statement, IndexStmt))
+	if (statement == NULL)
 		return false;
 	return statement->idxname != NULL && !statement->if_not_exists &&
 		strcmp(statement->idxname, action->index_name) == 0 &&
@@ -305,7 +313,6 @@ hone_apply_index_state(const HoneAction *action)
 bool
 hone_apply_keeps_snapshot(const HoneAction *action)
 {
-	List	   *parsed;
 	IndexStmt  *statement;
 	ListCell   *lc;
 
@@ -313,10 +320,8 @@ hone_apply_keeps_snapshot(const HoneAction *action)
 		return false;
 	if (action->is_reindex)
 		return hone_apply_index_has_expressions(action->index_oid);
-	parsed = raw_parser(action->definition, RAW_PARSE_DEFAULT);
-	statement = list_length(parsed) == 1 ?
-		(IndexStmt *) linitial_node(RawStmt, parsed)->stmt : NULL;
-	if (statement == NULL || !IsA(statement, IndexStmt))
+	statement = hone_apply_parse_index(action->definition);
+	if (statement == NULL)
 		return false;
 	foreach(lc, statement->indexParams)
 		if (lfirst_node(IndexElem, lc)->expr != NULL)

@@ -85,6 +85,10 @@ typedef enum HoneIndexState
 extern bool hone_apply_check_table(Oid relid, const char *table_name,
 								   Oid roleid, int elevel);
 
+/* The statement, if the text is one CREATE INDEX; else NULL. */
+struct IndexStmt;
+extern struct IndexStmt *hone_apply_parse_index(const char *definition);
+
 /* Does the text make that index on that table, and is the name free (or that
  * of what was begun)? Can all partitions get one? */
 extern bool hone_apply_check_create(const HoneAction *action, int elevel);

@@ -33,7 +33,6 @@
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
-#include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -358,9 +357,8 @@ set_drop(PartPlan *plan, Oid relid, Oid index_oid)
 static char *
 only(const HoneAction *action)
 {
-	List	   *parsed = raw_parser(action->definition, RAW_PARSE_DEFAULT);
-	IndexStmt  *statement = (IndexStmt *) linitial_node(RawStmt, parsed)->stmt;
-	int			at = IsA(statement, IndexStmt) ? statement->relation->location : -1;
+	IndexStmt  *statement = hone_apply_parse_index(action->definition);
+	int			at = statement ? statement->relation->location : -1;
 
 	if (at < 0)
 		elog(ERROR, "unexpected index definition: %s", action->definition);
