@@ -47,6 +47,7 @@
 #define MAX_WAIT_MS 250
 #define MAX_STARTS 3
 #define RESTART_MS 1000
+#define NEWS_MS 500				/* what is over sooner is not worth a notice */
 
 int			hone_apply_build_lock_timeout_ms = 10 * 60 * 1000;
 int			hone_apply_build_timeout_ms = 0;
@@ -186,6 +187,8 @@ typedef struct Wait
 	int			starts;			/* since a builder looked at the action */
 	TimestampTz started_at;
 	TimestampTz looked_at;
+	char	   *news;			/* what it waits for now, */
+	TimestampTz news_at;		/* and since when */
 	char	   *waiting_for;	/* as the caller was told */
 } Wait;
 
@@ -228,7 +231,10 @@ start_builder(Wait *wait)
 			 errhint("See the server log.")));
 }
 
-/* What the action waits for, once. */
+/*
+ * What the action waits for, once; and not what is over in a moment: a builder
+ * that has just finished may still have its slot.
+ */
 static void
 tell(Wait *wait, const HoneProgress *progress)
 {
@@ -239,7 +245,14 @@ tell(Wait *wait, const HoneProgress *progress)
 	wait->looked_at = progress->looked_at;
 	if (news == NULL || (wait->waiting_for != NULL && strcmp(news, wait->waiting_for) == 0))
 		return;
-	wait->waiting_for = pstrdup(news);
+	if (wait->news == NULL || strcmp(news, wait->news) != 0)
+	{
+		wait->news = pstrdup(news);
+		wait->news_at = GetCurrentTimestamp();
+	}
+	if (!TimestampDifferenceExceeds(wait->news_at, GetCurrentTimestamp(), NEWS_MS))
+		return;
+	wait->waiting_for = wait->news;
 	if (strcmp(news, HONE_ANOTHER_ATTEMPT) == 0 && progress->error != NULL)
 		ereport(NOTICE,
 				(errmsg("attempt %d failed, and is to be repeated", progress->attempts),
