@@ -47,7 +47,7 @@
 #define MAX_WAIT_MS 250
 #define MAX_STARTS 3
 #define RESTART_MS 1000
-#define NEWS_MS 500				/* what is over sooner is not worth a notice */
+#define NEWS_MS 500				/* a turn that comes sooner is not worth a notice */
 
 int			hone_apply_build_lock_timeout_ms = 10 * 60 * 1000;
 int			hone_apply_build_timeout_ms = 0;
@@ -232,8 +232,8 @@ start_builder(Wait *wait)
 }
 
 /*
- * What the action waits for, once; and not what is over in a moment: a builder
- * that has just finished may still have its slot.
+ * What the action waits for, once. Not its turn if that is over in a moment: a
+ * builder that has just finished may still have its slot.
  */
 static void
 tell(Wait *wait, const HoneProgress *progress)
@@ -250,7 +250,8 @@ tell(Wait *wait, const HoneProgress *progress)
 		wait->news = pstrdup(news);
 		wait->news_at = GetCurrentTimestamp();
 	}
-	if (!TimestampDifferenceExceeds(wait->news_at, GetCurrentTimestamp(), NEWS_MS))
+	if (strncmp(news, HONE_WAITS_FOR_TURN, strlen(HONE_WAITS_FOR_TURN)) == 0 &&
+		!TimestampDifferenceExceeds(wait->news_at, GetCurrentTimestamp(), NEWS_MS))
 		return;
 	wait->waiting_for = wait->news;
 	if (strcmp(news, HONE_ANOTHER_ATTEMPT) == 0 && progress->error != NULL)

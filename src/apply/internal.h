@@ -253,9 +253,10 @@ extern void hone_apply_limits_init(void);
 extern int	hone_apply_retry_s(int times);
 
 /* NULL, or what holds the action up, for an error or hone.actions. The first
- * begins with these words, the second not. */
+ * begins with these words, the third too, the second is the whole. */
 #define HONE_WAITS_FOR_TIME "the right time: "
 #define HONE_ANOTHER_ATTEMPT "another attempt"
+#define HONE_WAITS_FOR_TURN "its turn: "
 extern char *hone_apply_why_not_now(const HoneAction *action, int *retry_s);
 extern char *hone_apply_why_no_space(const HoneAction *action);
 
