@@ -71,7 +71,7 @@ sub start_load
 		'>', '/dev/null', '2>', '/dev/null');
 }
 
-sub stop_load { $pgbench->signal('INT'); $pgbench->finish; }
+sub stop_load { $pgbench->signal('TERM'); $pgbench->finish; }
 
 sub wait_for
 {
