@@ -192,6 +192,7 @@ plan_groups(HoneRun *run, int limit_ms, Rows *planned, Rows *usage)
 	{
 		HoneQueryGroup *group = lfirst(lc);
 		List	   *used = NIL;
+		bool		any = false;
 
 		late = late || is_late(run, limit_ms);
 		for (int i = 0; i < run->nstatements; i++)
@@ -205,8 +206,10 @@ plan_groups(HoneRun *run, int limit_ms, Rows *planned, Rows *usage)
 			else
 				hone_advise_read_statement(run, st);
 			used = list_concat_unique_oid(used, st->real);
+			any |= st->failure == NULL;
 		}
-		if (late)
+		/* What could not be planned now (its table is locked) uses what it did. */
+		if (late || !any)
 			continue;
 		nplanned++;
 		add_row(planned, Int64GetDatum(group->queryid), ObjectIdGetDatum(group->userid),
