@@ -192,6 +192,7 @@ plan_groups(HoneRun *run, int limit_ms, Rows *planned, Rows *usage)
 	{
 		HoneQueryGroup *group = lfirst(lc);
 		List	   *used = NIL;
+		bool		any = false;
 
 		late = late || is_late(run, limit_ms);
 		for (int i = 0; i < run->nstatements; i++)
@@ -205,8 +206,10 @@ plan_groups(HoneRun *run, int limit_ms, Rows *planned, Rows *usage)
 			else
 				hone_advise_read_statement(run, st);
 			used = list_concat_unique_oid(used, st->real);
+			any |= st->failure == NULL;
 		}
-		if (late)
+		/* What could not be planned now (its table is locked) uses what it did. */
+		if (late || !any)
 			continue;
 		nplanned++;
 		add_row(planned, Int64GetDatum(group->queryid), ObjectIdGetDatum(group->userid),
@@ -405,6 +408,24 @@ name_worse(const Absence *absence, const HoneStatement *st)
 					st->group->queryid, role ? role : "?", absence->with, absence->without);
 }
 
+/* All that is to be hidden: an index and others, with their partitions. */
+static List *
+hidden_indexes(Oid index, ArrayType *also)
+{
+	List	   *hide = with_partitions(index);
+	Datum	   *others;
+	bool	   *isnull;
+	int			n;
+
+	if (also == NULL)
+		return hide;
+	deconstruct_array(also, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &others, &isnull, &n);
+	for (int i = 0; i < n; i++)
+		if (!isnull[i])
+			hide = list_concat_unique_oid(hide, with_partitions(DatumGetObjectId(others[i])));
+	return hide;
+}
+
 /*
  * hone.plan_without_index(index, also): without these too, OUT safe, statements,
  * worse, unproven.
@@ -435,20 +456,7 @@ hone_plan_without_index(PG_FUNCTION_ARGS)
 	absence.root = hone_advise_root_of(table_of(index));
 	run = hone_advise_run_create(-1, -1);
 	run->max_planner_calls = PG_UINT64_MAX;
-	absence.hide = with_partitions(index);
-	if (!PG_ARGISNULL(1))
-	{
-		Datum	   *also;
-		bool	   *isnull;
-		int			n;
-
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
-						  &also, &isnull, &n);
-		for (int i = 0; i < n; i++)
-			if (!isnull[i])
-				absence.hide = list_concat_unique_oid(absence.hide,
-													  with_partitions(DatumGetObjectId(also[i])));
-	}
+	absence.hide = hidden_indexes(index, PG_ARGISNULL(1) ? NULL : PG_GETARG_ARRAYTYPE_P(1));
 	hone_advise_load_workload(run);
 	foreach(lc, run->unplannable)
 		unproven += touches(lfirst(lc), absence.root);
@@ -480,19 +488,6 @@ hone_plan_without_index(PG_FUNCTION_ARGS)
 	return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* Without UNIQUE, which no imagined index has; it takes no space. */
 static int64
 imagined_size(Oid index, Oid relid)
@@ -501,7 +496,7 @@ imagined_size(Oid index, Oid relid)
 	char	   *definition;
 	int64		size;
 
-	hone_enter_role(&scope, owner_of(relid), NULL);
+	hone_enter_role(&scope, hone_relation_owner(relid), NULL);
 	hone_settings_be_plain();
 	definition = pg_get_indexdef_string(index);
 	if (strncmp(definition, "CREATE UNIQUE ", strlen("CREATE UNIQUE ")) == 0)
@@ -519,9 +514,9 @@ hone_fresh_index_size(PG_FUNCTION_ARGS)
 	MemoryContext caller = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	bool		old_paused = hone_capture_paused;
-	int64		size = -1;
+	volatile int64 size = -1;
 
-	if (!superuser() && !has_privs_of_role(GetUserId(), owner_of(relid)))
+	if (!superuser() && !has_privs_of_role(GetUserId(), hone_relation_owner(relid)))
 		aclcheck_error(ACLCHECK_NOT_OWNER, OBJECT_INDEX, get_rel_name(index));
 	BeginInternalSubTransaction(NULL);
 	hone_capture_paused = true;

@@ -27,7 +27,6 @@
 #include "postgres.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -48,11 +47,10 @@
 #define MAX_WAIT_MS 250
 #define MAX_STARTS 3
 #define RESTART_MS 1000
+#define NEWS_MS 500				/* a turn that comes sooner is not worth a notice */
 
 int			hone_apply_build_lock_timeout_ms = 10 * 60 * 1000;
 int			hone_apply_build_timeout_ms = 0;
-
-static bool start_at_commit = false;
 
 PG_FUNCTION_INFO_V1(hone_apply_one);
 PG_FUNCTION_INFO_V1(hone_apply_all);
@@ -124,12 +122,12 @@ is_capturing(void)
 		track != NULL && strcmp(track, "none") != 0;
 }
 
-static HoneTrialWish
-trial_wish(FunctionCallInfo fcinfo, int number)
+static bool
+wants_trial(FunctionCallInfo fcinfo, int number)
 {
 	bool		wanted = PG_ARGISNULL(number) ? hone_apply_trial : PG_GETARG_BOOL(number);
 
-	return wanted && is_capturing() ? HONE_TRIAL_YES : HONE_TRIAL_NO;
+	return wanted && is_capturing();
 }
 
 static void
@@ -180,34 +178,6 @@ notice_old_transaction(void)
 						SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2))));
 }
 
-/* Starting the builder */
-
-/* The transaction has committed: nothing in here may raise an error. */
-static void
-at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
-{
-	if (!start_at_commit)
-		return;
-	if (event == XACT_EVENT_COMMIT)
-		(void) hone_apply_start_builder(NULL);
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
-		start_at_commit = false;
-}
-
-static void
-start_builder_at_commit(void)
-{
-	static bool registered = false;
-
-	if (!registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		registered = true;
-	}
-	start_at_commit = true;
-}
-
 /* Waiting */
 
 typedef struct Wait
@@ -217,6 +187,8 @@ typedef struct Wait
 	int			starts;			/* since a builder looked at the action */
 	TimestampTz started_at;
 	TimestampTz looked_at;
+	char	   *news;			/* what it waits for now, */
+	TimestampTz news_at;		/* and since when */
 	char	   *waiting_for;	/* as the caller was told */
 } Wait;
 
@@ -259,7 +231,10 @@ start_builder(Wait *wait)
 			 errhint("See the server log.")));
 }
 
-/* What the action waits for, once. */
+/*
+ * What the action waits for, once. Not its turn if that is over in a moment: a
+ * builder that has just finished may still have its slot.
+ */
 static void
 tell(Wait *wait, const HoneProgress *progress)
 {
@@ -270,7 +245,15 @@ tell(Wait *wait, const HoneProgress *progress)
 	wait->looked_at = progress->looked_at;
 	if (news == NULL || (wait->waiting_for != NULL && strcmp(news, wait->waiting_for) == 0))
 		return;
-	wait->waiting_for = pstrdup(news);
+	if (wait->news == NULL || strcmp(news, wait->news) != 0)
+	{
+		wait->news = pstrdup(news);
+		wait->news_at = GetCurrentTimestamp();
+	}
+	if (strncmp(news, HONE_WAITS_FOR_TURN, strlen(HONE_WAITS_FOR_TURN)) == 0 &&
+		!TimestampDifferenceExceeds(wait->news_at, GetCurrentTimestamp(), NEWS_MS))
+		return;
+	wait->waiting_for = wait->news;
 	if (strcmp(news, HONE_ANOTHER_ATTEMPT) == 0 && progress->error != NULL)
 		ereport(NOTICE,
 				(errmsg("attempt %d failed, and is to be repeated", progress->attempts),
@@ -374,7 +357,7 @@ end_one(int64 action_id, HoneProgress *about, bool wait)
 
 	if (!wait)
 	{
-		start_builder_at_commit();
+		hone_apply_start_builder_at_commit();
 		return;
 	}
 	notice_old_transaction();
@@ -391,7 +374,7 @@ hone_apply_one(PG_FUNCTION_ARGS)
 {
 	int64		id = required_int8(fcinfo, 0, "id");
 	bool		wait = required_bool(fcinfo, 1, "wait");
-	HoneTrialWish trial = trial_wish(fcinfo, 2);
+	bool		trial = wants_trial(fcinfo, 2);
 	HoneProgress about = {.recommendation_id = id};
 	HoneAction	action;
 	int64		action_id;
@@ -448,7 +431,7 @@ hone_apply_reindex(PG_FUNCTION_ARGS)
 
 /* Queue all that can be; returns how many, leaves only those in ids. */
 static int
-queue_all(int64 *ids, int count, HoneTrialWish trial, int64 *action_ids, bool *creates)
+queue_all(int64 *ids, int count, bool trial, int64 *action_ids, bool *creates)
 {
 	int			queued = 0;
 
@@ -492,7 +475,7 @@ hone_apply_all(PG_FUNCTION_ARGS)
 {
 	int64		limit = PG_ARGISNULL(0) ? 0 : PG_GETARG_INT32(0);
 	bool		wait = required_bool(fcinfo, 1, "wait");
-	HoneTrialWish trial = trial_wish(fcinfo, 2);
+	bool		trial = wants_trial(fcinfo, 2);
 	int64	   *ids;
 	int64	   *action_ids;
 	int			count;
@@ -515,7 +498,7 @@ hone_apply_all(PG_FUNCTION_ARGS)
 	if (wait && creates)
 		refuse_limits(false);
 	if (!wait)
-		start_builder_at_commit();
+		hone_apply_start_builder_at_commit();
 	else if (succeeded > 0)
 	{
 		notice_old_transaction();
@@ -550,7 +533,7 @@ hone_apply_reconcile(PG_FUNCTION_ARGS pg_attribute_unused())
 	if (unfinished)
 		hone_jobs_mark_database(MyDatabaseId);	/* look again */
 	if (needed)
-		start_builder_at_commit();
+		hone_apply_start_builder_at_commit();
 	PG_RETURN_VOID();
 }
 

@@ -18,7 +18,7 @@ CREATE TABLE hone.action_store (
     undo_definition   text,             -- null: reindex
     needs_index       text,             -- a drop, only while this index of the table is valid
     size_bytes        bigint NOT NULL DEFAULT 0, -- estimated, of what is to be built
-    wants_trial       boolean,          -- null: as pg_hone.trial says
+    wants_trial       boolean,          -- null: reindex
     automatic         boolean NOT NULL DEFAULT false, -- nobody asked for it
     queued_at         timestamptz NOT NULL DEFAULT now(),
     started_at        timestamptz,

@@ -26,24 +26,21 @@
  */
 #include "postgres.h"
 
-#include "access/xact.h"
 #include "access/xlog.h"
-#include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/ipc.h"
 #include "storage/lock.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 
 #include "advise/advise.h"
 #include "apply/apply.h"
 #include "apply/internal.h"
 #include "base/compat.h"
-#include "base/owner.h"
 #include "base/shmem.h"
+#include "base/sql.h"
 #include "jobs/jobs.h"
 
 #define ADVISOR_TYPE "pg_hone advisor"
@@ -78,8 +75,6 @@ static int	auto_runs = 3;
 static int	auto_builds_per_day = 2;
 static int	auto_max_trials = 5;
 static int	auto_size_limit = 10;
-
-static bool start_at_commit = false;
 
 void
 hone_apply_auto_init(void)
@@ -157,36 +152,12 @@ hone_auto_mode(PG_FUNCTION_ARGS pg_attribute_unused())
 	PG_RETURN_TEXT_P(cstring_to_text(mode));
 }
 
-/* Starting the worker */
-
-/* The transaction has committed: nothing in here may raise an error. */
-static void
-at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
-{
-	if (!start_at_commit)
-		return;
-	if (event == XACT_EVENT_COMMIT)
-		(void) hone_jobs_start_worker(ADVISOR_TYPE, "hone_apply_advisor_main",
-									  MyDatabaseId, NULL);
-	if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT ||
-		event == XACT_EVENT_PREPARE)
-		start_at_commit = false;
-}
-
 /* hone.start_advisor(): when this transaction commits, if there is a slot */
 Datum
 hone_auto_start(PG_FUNCTION_ARGS pg_attribute_unused())
 {
-	static bool registered = false;
-
-	if (RecoveryInProgress() || !hone_shmem_ready())
-		PG_RETURN_VOID();
-	if (!registered)
-	{
-		RegisterXactCallback(at_transaction_end, NULL);
-		registered = true;
-	}
-	start_at_commit = true;
+	if (!RecoveryInProgress() && hone_shmem_ready())
+		hone_jobs_start_at_commit(ADVISOR_TYPE, "hone_apply_advisor_main");
 	PG_RETURN_VOID();
 }
 
@@ -194,22 +165,17 @@ hone_auto_start(PG_FUNCTION_ARGS pg_attribute_unused())
 Datum
 hone_auto_queue(PG_FUNCTION_ARGS)
 {
-	Oid			types[1] = {INT8OID};
-	Datum		values[1];
+	Arguments	args = {0};
 	HoneScope	role;
-	HoneScope	owner;
 	int64		action_id;
 
 	SPI_connect();
 	hone_enter_role(&role, PG_GETARG_OID(1), NULL);
-	action_id = hone_apply_queue(PG_GETARG_INT64(0), false, HONE_TRIAL_YES, ERROR, NULL);
+	action_id = hone_apply_queue(PG_GETARG_INT64(0), false, true, ERROR, NULL);
 	hone_leave(&role);
 
-	values[0] = Int64GetDatum(action_id);
-	hone_enter_owner(&owner);
-	SPI_execute_with_args("UPDATE hone.action_store SET automatic = true WHERE id = $1",
-						  1, types, values, NULL, false, 0);
-	hone_leave(&owner);
+	add_int8(&args, action_id);
+	run("UPDATE hone.action_store SET automatic = true WHERE id = $1", &args);
 	SPI_finish();
 	hone_jobs_mark_database(MyDatabaseId);	/* have a round that builds it */
 	PG_RETURN_INT64(action_id);
@@ -224,34 +190,18 @@ typedef struct Advice
 	const char *error;
 } Advice;
 
-/* One static statement on our tables. */
-static void
-execute(const char *sql, int nargs, Oid *types, Datum *values)
-{
-	int			result = SPI_execute_with_args(sql, nargs, types, values, NULL, false, 1);
-
-	if (result < 0)
-		elog(ERROR, "SPI failed: %s", SPI_result_code_string(result));
-}
-
 static void
 begin_advice(void *arg)
 {
 	Advice	   *advice = arg;
-	HoneScope	scope;
-	bool		isnull = true;
-	Datum		role;
+	Arguments	args = {0};
 
 	if (!OidIsValid(hone_extension_oid()))
 		return;
 	SPI_connect();
-	hone_enter_owner(&scope);
-	execute("SELECT hone.auto_begin()", 0, NULL, NULL);
-	role = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	advice->wanted = !isnull;
-	if (!isnull)
-		advice->role = DatumGetObjectId(role);
-	hone_leave(&scope);
+	run("SELECT hone.auto_begin()", &args);
+	advice->wanted = !column_is_null(1);
+	advice->role = DatumGetObjectId(column(1));
 	SPI_finish();
 }
 
@@ -259,19 +209,16 @@ static void
 make_advice(void *arg)
 {
 	Advice	   *advice = arg;
-	Oid			types[1] = {INT8OID};
-	Datum		values[1];
+	Arguments	args = {0};
 	HoneScope	scope;
 
 	hone_enter_role(&scope, advice->role, NULL);
-	values[0] = Int64GetDatum(hone_advise_workload(-1, -1));
+	add_int8(&args, hone_advise_workload(-1, -1));
 	hone_leave(&scope);
 	CommandCounterIncrement();
 
 	SPI_connect();
-	hone_enter_owner(&scope);
-	execute("SELECT hone.auto_note_run($1)", 1, types, values);
-	hone_leave(&scope);
+	run("SELECT hone.auto_note_run($1)", &args);
 	SPI_finish();
 }
 
@@ -279,15 +226,11 @@ static void
 note_error(void *arg)
 {
 	Advice	   *advice = arg;
-	Oid			types[1] = {TEXTOID};
-	Datum		values[1];
-	HoneScope	scope;
+	Arguments	args = {0};
 
-	values[0] = CStringGetTextDatum(advice->error);
+	add_text(&args, advice->error);
 	SPI_connect();
-	hone_enter_owner(&scope);
-	execute("UPDATE hone.auto_store SET last_error = $1", 1, types, values);
-	hone_leave(&scope);
+	run("UPDATE hone.auto_store SET last_error = $1", &args);
 	SPI_finish();
 }
 

@@ -250,8 +250,6 @@ BEGIN
         RETURN format('the owner of the database, %s, is not a member of the table''s owner', pg_get_userbyid(owner));
     ELSIF r.action = 'drop' AND r.needs_index IS NOT NULL THEN
         RETURN 'another index does its work: dropping it is left to you';
-    ELSIF r.action = 'drop' AND to_regclass('hone.trial_store') IS NULL THEN
-        RETURN 'an index is only dropped after a trial';
     END IF;
 
     SELECT count(*), max(a.finished_at) AS at, (array_agg(a.error ORDER BY a.id DESC))[1] AS error INTO other

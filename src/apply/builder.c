@@ -23,7 +23,7 @@
  *
  * Locks: those of limits.c go with the process. The table's own lock is held
  * between transactions, where the server does not give it back when the process
- * ends, so that is done here (give_locks_back()).
+ * ends, so that is done by us (lock.c).
  *
  * Roles: the DDL runs as the role that asked, the removal of an INVALID index
  * of ours as the table's owner, since the role may be gone or have lost its
@@ -35,24 +35,20 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_class.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
-#include "pgstat.h"
 #include "storage/ipc.h"
-#include "storage/lock.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "apply/internal.h"
 #include "base/compat.h"
+#include "base/owner.h"
 #include "jobs/jobs.h"
 
 #define TABLE_PATIENCE_MS 1000
 #define CLEANUP_PATIENCE_MS 10000
-#define FIRST_LOOK_MS 10
-#define MAX_LOOK_MS 200
 #define CLEANUP_LOCK_TIMEOUT_MS 10000
 
 PGDLLEXPORT void hone_apply_builder_main(Datum arg);
@@ -62,6 +58,12 @@ hone_apply_start_builder(BackgroundWorkerHandle **handle)
 {
 	return hone_jobs_start_worker(HONE_BUILDER_TYPE, "hone_apply_builder_main",
 								  MyDatabaseId, handle);
+}
+
+void
+hone_apply_start_builder_at_commit(void)
+{
+	hone_jobs_start_at_commit(HONE_BUILDER_TYPE, "hone_apply_builder_main");
 }
 
 /*
@@ -90,9 +92,6 @@ typedef struct Step
 	const char *error;
 	bool		leftover;
 } Step;
-
-/* Whose lock this process has; InvalidOid: none. */
-static Oid	locked_table = InvalidOid;
 
 static void
 run_step(void *arg)
@@ -196,79 +195,15 @@ record_end(HoneAction *action, const char *state, const char *error, bool leftov
 	do_step(&step, step_end);
 }
 
-/* The table's own lock */
-
-static void
-try_lock(void *arg)
-{
-	Oid			relid = *(Oid *) arg;
-
-	if (hone_apply_try_lock_table(relid))
-		locked_table = relid;
-}
-
-/*
- * It may be had in a moment, from an ANALYZE for example; asking again and again,
- * without a snapshot, is what nobody can come to wait for.
- */
-static bool
-lock_table(Oid relid, int patience_ms)
-{
-	TimestampTz started = GetCurrentTimestamp();
-	long		ms = FIRST_LOOK_MS;
-	HoneTryResult result;
-
-	for (;;)
-	{
-		hone_jobs_try(try_lock, &relid, &result);
-		if (!result.ok)
-			proc_exit(1);
-		if (OidIsValid(locked_table))
-			return true;
-		if (TimestampDifferenceExceeds(started, GetCurrentTimestamp(), patience_ms))
-			return false;
-		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 ms, PG_WAIT_EXTENSION);
-		ResetLatch(MyLatch);
-		CHECK_FOR_INTERRUPTS();
-		ms = Min(ms * 2, MAX_LOOK_MS);
-	}
-}
-
-/* An abort has given it back already. */
-static void
-unlock_table(const HoneTryResult *result)
-{
-	if (OidIsValid(locked_table) && (result == NULL || result->ok))
-		hone_apply_unlock_table(locked_table);
-	locked_table = InvalidOid;
-}
-
-/*
- * Called when the process ends, after its transaction: an abort gives back all
- * locks on tables, but there is none when the process ends between two
- * transactions.
- */
-static void
-give_locks_back(int code pg_attribute_unused(), Datum arg pg_attribute_unused())
-{
-	LockReleaseAll(DEFAULT_LOCKMETHOD, true);
-}
-
 /* What is there, and what of it must go */
 
 /* How to remove an index, and as whom. */
 static void
 note_drop(Step *step, Oid index_oid)
 {
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(index_oid));
 	MemoryContext old;
 
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for index %u", index_oid);
-	step->owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-
+	step->owner = hone_relation_owner(index_oid);
 	old = MemoryContextSwitchTo(step->context);
 	step->drop_statement = hone_apply_drop_statement(index_oid);
 	MemoryContextSwitchTo(old);
@@ -309,14 +244,14 @@ look_and_clean(Step *step)
 	}
 	do_step(step, step_look);
 	if (step->drop_statement == NULL ||
-		!lock_table(step->action->relid, CLEANUP_PATIENCE_MS))
+		!hone_apply_enter_table(step->action->relid, CLEANUP_PATIENCE_MS))
 		return;
 
 	ddl.roleid = step->owner;
 	ddl.statement = step->drop_statement;
 	ddl.lock_timeout_ms = CLEANUP_LOCK_TIMEOUT_MS;
 	hone_jobs_run_ddl(&ddl, &result);
-	unlock_table(&result);
+	hone_apply_leave_table(&result);
 
 	do_step(step, step_look);
 }
@@ -356,8 +291,7 @@ step_begin_trial(void *arg)
 	Step	   *step = arg;
 
 	SPI_connect();
-	step->found = step->action->makes_index ? hone_apply_trial_begin(step->action) :
-		hone_apply_trial_begin_drop(step->action);
+	step->found = hone_apply_trial_begin(step->action);
 	SPI_finish();
 }
 
@@ -367,21 +301,32 @@ step_no_trial(Step *step)
 	hone_apply_trial_impossible(step->action, step->error);
 }
 
-/* building → trial; false: there is none. */
+/* building → trial; false: there is none, or it could not begin. */
 static bool
-begin_trial(HoneAction *action)
+begin_trial(HoneAction *action, HoneTryResult *result)
+{
+	Step		step = {.action = action};
+
+	hone_jobs_try(step_begin_trial, &step, result);
+	return result->ok && step.found;
+}
+
+/* The index is there, and stays: seen by everybody if it cannot be tried. */
+static bool
+try_new_index(HoneAction *action)
 {
 	Step		step = {.action = action};
 	HoneTryResult result;
 
 	if (action->is_revert || action->is_reindex)
 		return false;
-	hone_jobs_try(step_begin_trial, &step, &result);
-	if (result.ok)
-		return step.found;
-	unlock_table(&result);
-	step.error = error_text(&result);
-	do_step(&step, step_no_trial);
+	if (begin_trial(action, &result))
+		return true;
+	if (!result.ok)
+	{
+		step.error = error_text(&result);
+		do_step(&step, step_no_trial);
+	}
 	return false;
 }
 
@@ -391,7 +336,7 @@ begin_trial(HoneAction *action)
 static void
 finish(HoneAction *action)
 {
-	if (action->makes_index && begin_trial(action))
+	if (action->makes_index && try_new_index(action))
 		return;
 	record_end(action, action->is_revert ? "reverted" : "kept", NULL, false);
 }
@@ -682,7 +627,7 @@ analyze_expressions(HoneAction *action)
 		ereport(LOG,
 				(errmsg("pg_hone could not analyze table %s for its new index \"%s\": %s",
 						action->table_name, action->index_name, result.message)));
-	unlock_table(&result);
+	hone_apply_leave_table(&result);
 }
 
 /* Whether it begins */
@@ -743,7 +688,7 @@ may_begin(HoneAction *action)
 	if (result.ok && step.why != NULL)
 		return put_off(action, step.why, step.retry_s);
 	/* A partitioned table itself is locked for moments only (partition.c). */
-	if (!action->partitioned && !lock_table(action->relid, TABLE_PATIENCE_MS))
+	if (!action->partitioned && !hone_apply_enter_table(action->relid, TABLE_PATIENCE_MS))
 	{
 		do_step(&step, step_lock_holder);
 		return put_off(action, step.why, retry_s);
@@ -751,7 +696,7 @@ may_begin(HoneAction *action)
 	do_step(&step, step_old_transaction);
 	if (step.why == NULL)
 		return true;
-	unlock_table(NULL);
+	hone_apply_leave_table(NULL);
 	return put_off(action, step.why, retry_s);
 }
 
@@ -766,7 +711,7 @@ carry_out(HoneAction *action)
 	do_step(&step, step_start);
 	if (!step.found)
 	{
-		unlock_table(NULL);
+		hone_apply_leave_table(NULL);
 		return;
 	}
 	action->attempts++;
@@ -774,10 +719,12 @@ carry_out(HoneAction *action)
 		(void) hone_apply_start_builder(NULL);
 
 	hone_jobs_try(prepare, &preparation, &result);
+
+	/* What is to be tried before it is dropped is not dropped if it cannot be. */
 	if (result.ok && preparation.statement != NULL && !action->makes_index &&
-		begin_trial(action))
+		!action->is_revert && begin_trial(action, &result))
 	{
-		unlock_table(&result);
+		hone_apply_leave_table(&result);
 		return;
 	}
 	if (result.ok && preparation.statement != NULL)
@@ -790,7 +737,7 @@ carry_out(HoneAction *action)
 	if (result.ok && action->makes_index && !action->is_reindex)
 		analyze_expressions(action);
 	else
-		unlock_table(&result);
+		hone_apply_leave_table(&result);
 	settle(action, &result);
 }
 
@@ -803,7 +750,7 @@ begin(HoneAction *action)
 		return true;
 	if (!hone_apply_claim_snapshots(action))
 	{
-		unlock_table(NULL);
+		hone_apply_leave_table(NULL);
 		step.why = "another build of this database, one of which would wait for the other";
 		do_step(&step, step_note_waiting);
 		return false;
@@ -888,7 +835,7 @@ hone_apply_builder_main(Datum arg)
 	int			idle = 0;		/* passes in a row in which nothing was done */
 
 	/* Before connecting, so that it comes after the end of the transaction. */
-	before_shmem_exit(give_locks_back, (Datum) 0);
+	before_shmem_exit(hone_apply_leave_tables, (Datum) 0);
 	hone_jobs_worker_connect(DatumGetObjectId(arg), HONE_BUILDER_TYPE);
 	before_shmem_exit(have_a_round, arg);
 	context = AllocSetContextCreate(TopMemoryContext, HONE_BUILDER_TYPE,

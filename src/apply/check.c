@@ -22,10 +22,7 @@
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
 #include "parser/parser.h"
-#include "storage/lmgr.h"
-#include "storage/lock.h"
 #include "utils/builtins.h"
-#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
@@ -95,16 +92,24 @@ hone_apply_check_table(Oid relid, const char *table_name, Oid roleid, int elevel
  * Parsing raises what a syntax error raises: definitions come from our own
  * table, and no caller can do better.
  */
+IndexStmt *
+hone_apply_parse_index(const char *definition)
+{
+	List	   *parsed = raw_parser(definition, RAW_PARSE_DEFAULT);
+	Node	   *statement;
+
+	if (list_length(parsed) != 1)
+		return NULL;
+	statement = linitial_node(RawStmt, parsed)->stmt;
+	return IsA(statement, IndexStmt) ? (IndexStmt *) statement : NULL;
+}
+
 static bool
 makes_index(const HoneAction *action)
 {
-	List	   *parsed = raw_parser(action->definition, RAW_PARSE_DEFAULT);
-	IndexStmt  *statement;
+	IndexStmt  *statement = hone_apply_parse_index(action->definition);
 
-	if (list_length(parsed) != 1)
-		return false;
-	statement = (IndexStmt *) linitial_node(RawStmt, parsed)->stmt;
-	if (!IsA(statement, IndexStmt))
+	if (statement == NULL)
 		return false;
 	return statement->idxname != NULL && !statement->if_not_exists &&
 		strcmp(statement->idxname, action->index_name) == 0 &&
@@ -301,34 +306,6 @@ hone_apply_index_state(const HoneAction *action)
 	return state;
 }
 
-static LOCKTAG
-table_lock(Oid relid)
-{
-	LOCKTAG		tag;
-
-	SET_LOCKTAG_RELATION(tag, MyDatabaseId, relid);
-	return tag;
-}
-
-bool
-hone_apply_try_lock_table(Oid relid)
-{
-	LOCKTAG		tag = table_lock(relid);
-
-	if (LockAcquire(&tag, ShareUpdateExclusiveLock, true, true) == LOCKACQUIRE_NOT_AVAIL)
-		return false;
-	AcceptInvalidationMessages();
-	return true;
-}
-
-void
-hone_apply_unlock_table(Oid relid)
-{
-	LOCKTAG		tag = table_lock(relid);
-
-	LockRelease(&tag, ShareUpdateExclusiveLock, true);
-}
-
 /*
  * An index with an expression or a predicate may call functions, which may read
  * tables: its build is a snapshot that others must wait for.
@@ -336,7 +313,6 @@ hone_apply_unlock_table(Oid relid)
 bool
 hone_apply_keeps_snapshot(const HoneAction *action)
 {
-	List	   *parsed;
 	IndexStmt  *statement;
 	ListCell   *lc;
 
@@ -344,10 +320,8 @@ hone_apply_keeps_snapshot(const HoneAction *action)
 		return false;
 	if (action->is_reindex)
 		return hone_apply_index_has_expressions(action->index_oid);
-	parsed = raw_parser(action->definition, RAW_PARSE_DEFAULT);
-	statement = list_length(parsed) == 1 ?
-		(IndexStmt *) linitial_node(RawStmt, parsed)->stmt : NULL;
-	if (statement == NULL || !IsA(statement, IndexStmt))
+	statement = hone_apply_parse_index(action->definition);
+	if (statement == NULL)
 		return false;
 	foreach(lc, statement->indexParams)
 		if (lfirst_node(IndexElem, lc)->expr != NULL)

@@ -40,14 +40,6 @@
 
 #define HONE_BUILDER_TYPE "pg_hone builder"
 
-/* Whether the one who asked wants a trial. */
-typedef enum HoneTrialWish
-{
-	HONE_TRIAL_BY_SETTING,
-	HONE_TRIAL_YES,
-	HONE_TRIAL_NO
-} HoneTrialWish;
-
 typedef struct HoneAction
 {
 	int64		id;
@@ -63,8 +55,6 @@ typedef struct HoneAction
 	char	   *definition;		/* CREATE INDEX ..., if makes_index */
 	char	   *needs_index;	/* bare; to be dropped only while that one is
 								 * there to do the work; or NULL */
-	HoneTrialWish trial;
-	bool		automatic;		/* nobody asked for it */
 	bool		is_reindex;		/* makes an index in index_oid's place */
 	Oid			new_index_oid;	/* reindex: InvalidOid: not made yet */
 	int64		size_bytes;		/* of what is to be made, estimated; 0: unknown */
@@ -95,6 +85,10 @@ typedef enum HoneIndexState
 extern bool hone_apply_check_table(Oid relid, const char *table_name,
 								   Oid roleid, int elevel);
 
+/* The statement, if the text is one CREATE INDEX; else NULL. */
+struct IndexStmt;
+extern struct IndexStmt *hone_apply_parse_index(const char *definition);
+
 /* Does the text make that index on that table, and is the name free (or that
  * of what was begun)? Can all partitions get one? */
 extern bool hone_apply_check_create(const HoneAction *action, int elevel);
@@ -106,11 +100,6 @@ extern Oid	hone_apply_check_drop(const HoneAction *action, int elevel);
 extern bool hone_apply_check_cover(const HoneAction *action, int elevel);
 
 extern HoneIndexState hone_apply_index_state(const HoneAction *action);
-
-/* Take the lock that the statement will need, if it is free, until it is given
- * back or a transaction aborts. It keeps the table from being dropped or renamed. */
-extern bool hone_apply_try_lock_table(Oid relid);
-extern void hone_apply_unlock_table(Oid relid);
 
 /* Will others' builds wait for this one's snapshot? */
 extern bool hone_apply_keeps_snapshot(const HoneAction *action);
@@ -134,11 +123,12 @@ extern char *hone_apply_analyze_statement(const HoneAction *action);
 /*
  * Queue applying a recommendation; its action's id, 0 after a WARNING. A drop
  * that comes after creates is given up when one of its table was not built;
- * any drop when the index is missing that does the work of the dropped one.
- * queued, unless NULL, is told what is to be done.
+ * any drop when the index is missing that does the work of the dropped one. Its
+ * trial may turn out to be impossible. queued, unless NULL, is told what is to
+ * be done.
  */
 extern int64 hone_apply_queue(int64 recommendation_id, bool after_creates,
-							  HoneTrialWish trial, int elevel, HoneAction *queued);
+							  bool with_trial, int elevel, HoneAction *queued);
 
 /* Queue reverting one; its action's id. One that was not begun yet is given up
  * instead, and nothing is left to do: 0. */
@@ -168,6 +158,8 @@ extern HoneCandidate *hone_apply_candidates(HoneTake kind, MemoryContext context
 extern HoneAction *hone_apply_take(HoneTake kind, int64 id, MemoryContext context);
 extern bool hone_apply_has_due(void);
 
+/* in waits.c: the same */
+
 /* Why a queued action does not begin, and when it is looked at again: */
 extern void hone_apply_postpone(const HoneAction *action, const char *why, int retry_s);
 
@@ -183,6 +175,12 @@ extern char *hone_apply_old_transaction(const HoneAction *action);
 /* How many recommended indexes were built in the last 24 hours, or are being
  * built; and in how many seconds it is one less. */
 extern int	hone_apply_built_today(int *retry_s);
+
+/* What it relies on may yet be taken back by a trial; NULL: nothing. */
+#define HONE_WAITS_FOR_TRIAL "the trial of index "
+extern char *hone_apply_why_trial(const HoneAction *action);
+
+/* in store.c, again */
 
 extern bool hone_apply_record_start(const HoneAction *action);	/* false: gone */
 
@@ -255,12 +253,11 @@ extern void hone_apply_limits_init(void);
 extern int	hone_apply_retry_s(int times);
 
 /* NULL, or what holds the action up, for an error or hone.actions. The first
- * begins with these words, the second not. */
+ * begins with these words, the third too, the second is the whole. */
 #define HONE_WAITS_FOR_TIME "the right time: "
 #define HONE_ANOTHER_ATTEMPT "another attempt"
+#define HONE_WAITS_FOR_TURN "its turn: "
 extern char *hone_apply_why_not_now(const HoneAction *action, int *retry_s);
-#define HONE_WAITS_FOR_TRIAL "the trial of index "
-extern char *hone_apply_why_trial(const HoneAction *action);	/* waits.c */
 extern char *hone_apply_why_no_space(const HoneAction *action);
 
 /* Locks of this process, none of which ever waits */
@@ -299,13 +296,13 @@ extern void hone_apply_trial_created(const HoneAction *action, Oid index_oid);
 /* building → trial, if the new index is to be tried, or going without the one to
  * be dropped; false: it is not. */
 extern bool hone_apply_trial_begin(const HoneAction *action);
-extern bool hone_apply_trial_begin_drop(const HoneAction *action);
 
 /* It was to be, and cannot: the index is shown. */
 extern void hone_apply_trial_impossible(const HoneAction *action, const char *reason);
 
 /* A recommendation on trial is reverted: its action's id; 0: it is not on trial. */
 extern int64 hone_apply_trial_stop(int64 recommendation_id, Oid roleid);
+
 /* in partition_store.c: connected to SPI */
 
 /* Is the action about a partitioned table, or was it? */
@@ -324,6 +321,19 @@ extern void hone_apply_run_partitioned(HoneAction *action, HoneTryResult *result
  */
 extern bool hone_apply_look_partitioned(HoneAction *action, HoneIndexState *state);
 
+/* in lock.c */
+
+/* Take the lock that the statement will need, if it is free, until it is given
+ * back or a transaction aborts. It keeps the table from being dropped or renamed. */
+extern bool hone_apply_try_lock_table(Oid relid);
+extern void hone_apply_unlock_table(Oid relid);
+
+/* The same by a worker outside any transaction, and with some patience. It is
+ * given back after the last attempt at something, unless that aborted (NULL: none). */
+extern bool hone_apply_enter_table(Oid relid, int patience_ms);
+extern void hone_apply_leave_table(const HoneTryResult *result);
+extern void hone_apply_leave_tables(int code, Datum arg);	/* at exit */
+
 /* in builder.c */
 
 /*
@@ -332,5 +342,6 @@ extern bool hone_apply_look_partitioned(HoneAction *action, HoneIndexState *stat
  */
 extern void hone_apply_note_created(Oid relid, void *arg);
 extern bool hone_apply_start_builder(BackgroundWorkerHandle **handle);
+extern void hone_apply_start_builder_at_commit(void);
 
 #endif							/* HONE_APPLY_INTERNAL_H */

@@ -42,7 +42,6 @@
 #include "commands/tablespace.h"
 #include "miscadmin.h"
 #include "nodes/parsenodes.h"
-#include "parser/parser.h"
 #include "pgtime.h"
 #include "storage/lock.h"
 #include "utils/guc.h"
@@ -224,12 +223,9 @@ tablespace_of(const HoneAction *action)
 		tablespace = hone_apply_index_tablespace(action->index_oid);
 	else
 	{
-		List	   *parsed = raw_parser(action->definition, RAW_PARSE_DEFAULT);
-		IndexStmt  *statement;
+		IndexStmt  *statement = hone_apply_parse_index(action->definition);
 
-		statement = list_length(parsed) == 1 ?
-			(IndexStmt *) linitial_node(RawStmt, parsed)->stmt : NULL;
-		if (statement == NULL || !IsA(statement, IndexStmt) || statement->tableSpace == NULL)
+		if (statement == NULL || statement->tableSpace == NULL)
 			tablespace = GetDefaultTablespace(RELPERSISTENCE_PERMANENT, false);
 		else
 			tablespace = get_tablespace_oid(statement->tableSpace, true);

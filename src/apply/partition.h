@@ -77,7 +77,6 @@ extern void hone_apply_parts_sync(int64 action_id, List *relids);
 extern void hone_apply_part_building(int64 action_id, Oid relid, const char *name);
 extern void hone_apply_part_found(int64 action_id, Oid relid, Oid index_oid);
 extern void hone_apply_part_state(int64 action_id, Oid relid, const char *state);
-extern void hone_apply_part_forget(int64 action_id, Oid relid);
 extern void hone_apply_parts_forget(int64 action_id);
 extern void hone_apply_forget_index(HoneAction *action);
 

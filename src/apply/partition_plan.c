@@ -33,7 +33,6 @@
 #include "catalog/pg_inherits.h"
 #include "commands/defrem.h"
 #include "nodes/parsenodes.h"
-#include "parser/parser.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -42,6 +41,7 @@
 
 #include "apply/partition.h"
 #include "base/compat.h"
+#include "base/owner.h"
 
 /* A table of the tree, the whole first, each one after its parent. */
 typedef struct Member
@@ -325,19 +325,6 @@ put_off(PartPlan *plan, Oid relid)
 	return true;
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 static void
 set_task(PartPlan *plan, HonePartTaskKind kind, Oid relid, char *statement)
 {
@@ -355,7 +342,7 @@ set_drop(PartPlan *plan, Oid relid, Oid index_oid)
 			 HONE_PART_DROP_PARENT : HONE_PART_DROP, relid,
 			 hone_apply_drop_statement(index_oid));
 	plan->task->index_oid = index_oid;
-	plan->task->owner = owner_of(index_oid);
+	plan->task->owner = hone_relation_owner(index_oid);
 	foreach(lc, plan->parts)
 	{
 		HonePart   *part = lfirst(lc);
@@ -370,9 +357,8 @@ set_drop(PartPlan *plan, Oid relid, Oid index_oid)
 static char *
 only(const HoneAction *action)
 {
-	List	   *parsed = raw_parser(action->definition, RAW_PARSE_DEFAULT);
-	IndexStmt  *statement = (IndexStmt *) linitial_node(RawStmt, parsed)->stmt;
-	int			at = IsA(statement, IndexStmt) ? statement->relation->location : -1;
+	IndexStmt  *statement = hone_apply_parse_index(action->definition);
+	int			at = statement ? statement->relation->location : -1;
 
 	if (at < 0)
 		elog(ERROR, "unexpected index definition: %s", action->definition);
@@ -534,7 +520,7 @@ count_again(PartPlan *plan, Member *member)
 static PartPlan *
 start(HoneAction *action, List *later, HonePartTask *task)
 {
-	PartPlan	   *plan = palloc0(sizeof(PartPlan));
+	PartPlan   *plan = palloc0(sizeof(PartPlan));
 
 	plan->action = action;
 	plan->put_off = later;
@@ -594,7 +580,7 @@ void
 hone_apply_plan_make(HoneAction *action, List *later, MemoryContext context,
 					 HonePartTask *task)
 {
-	PartPlan	   *plan = start(action, later, task);
+	PartPlan   *plan = start(action, later, task);
 
 	switch (hone_apply_index_state(action))
 	{
@@ -652,7 +638,7 @@ void
 hone_apply_plan_remove(HoneAction *action, List *later, MemoryContext context,
 					   HonePartTask *task)
 {
-	PartPlan	   *plan = start(action, later, task);
+	PartPlan   *plan = start(action, later, task);
 	HoneIndexState state = hone_apply_index_state(action);
 
 	plan->parts = hone_apply_parts(action->id);
@@ -671,7 +657,7 @@ void
 hone_apply_plan_tidy(HoneAction *action, List *later, MemoryContext context,
 					 HonePartTask *task)
 {
-	PartPlan	   *plan = start(action, later, task);
+	PartPlan   *plan = start(action, later, task);
 
 	plan->parts = hone_apply_parts(action->id);
 	(void) drop_part(plan, false);

@@ -8,62 +8,33 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "utils/array.h"
-#include "utils/builtins.h"
 
 #include "apply/partition.h"
-#include "base/owner.h"
-
-#define MAX_ARGS 3
-
-/* Run it as the extension's owner; the number of rows. No argument is null. */
-static uint64
-run(const char *sql, int nargs, const Oid *types, const Datum *values)
-{
-	HoneScope	scope;
-	int			result;
-
-	Assert(nargs <= MAX_ARGS);
-	hone_enter_owner(&scope);
-	result = SPI_execute_with_args(sql, nargs, unconstify(Oid *, types),
-								   unconstify(Datum *, values), NULL, false, 0);
-	hone_leave(&scope);
-	if (result < 0)
-		elog(ERROR, "SPI failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
+#include "base/sql.h"
 
 /* $1 is the action, $2 a table or an index. */
 static uint64
 run_for(const char *sql, int64 action_id, Oid oid)
 {
-	Oid			types[] = {INT8OID, OIDOID};
-	Datum		values[] = {Int64GetDatum(action_id), ObjectIdGetDatum(oid)};
+	Arguments	args = {0};
 
-	return run(sql, OidIsValid(oid) ? 2 : 1, types, values);
+	add_int8(&args, action_id);
+	if (OidIsValid(oid))
+		add_oid(&args, oid);
+	return run(sql, &args);
 }
 
 /* And $3 a text. */
 static uint64
 run_with_text(const char *sql, int64 action_id, Oid oid, const char *text)
 {
-	Oid			types[] = {INT8OID, OIDOID, TEXTOID};
-	Datum		values[] = {Int64GetDatum(action_id), ObjectIdGetDatum(oid),
-	CStringGetTextDatum(text)};
+	Arguments	args = {0};
 
-	return run(sql, 3, types, values);
-}
-
-static Oid
-oid_column(uint64 row, int column)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									  column, &isnull);
-
-	return isnull ? InvalidOid : DatumGetObjectId(value);
+	add_int8(&args, action_id);
+	add_oid(&args, oid);
+	add_text(&args, text);
+	return run(sql, &args);
 }
 
 static char *
@@ -85,11 +56,11 @@ hone_apply_parts(int64 action_id)
 	{
 		HonePart   *part = palloc0(sizeof(HonePart));
 
-		part->relid = oid_column(i, 1);
+		part->relid = DatumGetObjectId(column_of(i, 1));
 		part->index_name = text_column(i, 2);
-		part->index_oid = oid_column(i, 3);
+		part->index_oid = DatumGetObjectId(column_of(i, 3));
 		part->state = text_column(i, 4);
-		part->was_there = strcmp(text_column(i, 5), "t") == 0;
+		part->was_there = DatumGetBool(column_of(i, 5));
 		parts = lappend(parts, part);
 	}
 	return parts;
@@ -113,18 +84,18 @@ hone_apply_parts(int64 action_id)
 void
 hone_apply_parts_sync(int64 action_id, List *relids)
 {
-	Oid			types[] = {INT8OID, OIDARRAYOID};
-	Datum		values[] = {Int64GetDatum(action_id), (Datum) 0};
+	Arguments	args = {0};
 	Datum	   *oids = palloc(sizeof(Datum) * (list_length(relids) + 1));
 	int			count = 0;
 	ListCell   *lc;
 
 	foreach(lc, relids)
 		oids[count++] = ObjectIdGetDatum(lfirst_oid(lc));
-	values[1] = PointerGetDatum(construct_array(oids, count, OIDOID, sizeof(Oid),
-												true, TYPALIGN_INT));
-	run(NEW_PARTS_SQL, 2, types, values);
-	run(GONE_PARTS_SQL, 2, types, values);
+	add_int8(&args, action_id);
+	add(&args, OIDARRAYOID, PointerGetDatum(construct_array(oids, count, OIDOID, sizeof(Oid),
+															true, TYPALIGN_INT)), false);
+	run(NEW_PARTS_SQL, &args);
+	run(GONE_PARTS_SQL, &args);
 }
 
 void
@@ -140,32 +111,34 @@ hone_apply_part_building(int64 action_id, Oid relid, const char *name)
 bool
 hone_apply_record_part_index(const HoneAction *action, Oid index_oid)
 {
-	Oid			types[] = {INT8OID, OIDOID, OIDOID};
-	Datum		values[] = {Int64GetDatum(action->id), ObjectIdGetDatum(action->part_relid),
-	ObjectIdGetDatum(index_oid)};
+	Arguments	args = {0};
 
+	add_int8(&args, action->id);
+	add_oid(&args, action->part_relid);
+	add_oid(&args, index_oid);
 	return run("UPDATE hone.action_part_store p SET index_oid = c.oid"
 			   " FROM pg_catalog.pg_class c"
 			   " WHERE p.action_id OPERATOR(pg_catalog.=) $1"
 			   " AND p.relid OPERATOR(pg_catalog.=) $2"
 			   " AND c.oid OPERATOR(pg_catalog.=) $3 AND c.relkind IN ('i', 'I')"
 			   " AND c.relname OPERATOR(pg_catalog.=) p.index_name::pg_catalog.name"
-			   " AND p.index_oid IS NULL", 3, types, values) > 0;
+			   " AND p.index_oid IS NULL", &args) > 0;
 }
 
 /* Somebody else's index will do. */
 void
 hone_apply_part_found(int64 action_id, Oid relid, Oid index_oid)
 {
-	Oid			types[] = {INT8OID, OIDOID, OIDOID};
-	Datum		values[] = {Int64GetDatum(action_id), ObjectIdGetDatum(relid),
-	ObjectIdGetDatum(index_oid)};
+	Arguments	args = {0};
 
+	add_int8(&args, action_id);
+	add_oid(&args, relid);
+	add_oid(&args, index_oid);
 	run("UPDATE hone.action_part_store p SET state = 'built', was_there = true,"
 		" index_oid = c.oid, index_name = c.relname FROM pg_catalog.pg_class c"
 		" WHERE p.action_id OPERATOR(pg_catalog.=) $1"
 		" AND p.relid OPERATOR(pg_catalog.=) $2"
-		" AND c.oid OPERATOR(pg_catalog.=) $3", 3, types, values);
+		" AND c.oid OPERATOR(pg_catalog.=) $3", &args);
 }
 
 void
@@ -174,15 +147,6 @@ hone_apply_part_state(int64 action_id, Oid relid, const char *state)
 	run_with_text("UPDATE hone.action_part_store SET state = $3"
 				  " WHERE action_id OPERATOR(pg_catalog.=) $1"
 				  " AND relid OPERATOR(pg_catalog.=) $2", action_id, relid, state);
-}
-
-void
-hone_apply_part_forget(int64 action_id, Oid relid)
-{
-	run_for("UPDATE hone.action_part_store SET state = 'waiting', index_name = NULL,"
-			" index_oid = NULL, was_there = false"
-			" WHERE action_id OPERATOR(pg_catalog.=) $1"
-			" AND relid OPERATOR(pg_catalog.=) $2", action_id, relid);
 }
 
 void
@@ -213,7 +177,7 @@ hone_apply_free_indexes(Oid relid)
 					" AND i.indisvalid AND i.indisready AND i.indislive"
 					" AND NOT c.relispartition ORDER BY i.indexrelid", 0, relid);
 	for (uint64 i = 0; i < count; i++)
-		indexes = lappend_oid(indexes, oid_column(i, 1));
+		indexes = lappend_oid(indexes, DatumGetObjectId(column_of(i, 1)));
 	return indexes;
 }
 

@@ -31,15 +31,6 @@
 #include "apply/internal.h"
 #include "base/compat.h"
 
-static char *
-qualified_name(Oid relid)
-{
-	char	   *name = get_rel_name(relid);
-	char	   *schema = name ? get_namespace_name(get_rel_namespace(relid)) : NULL;
-
-	return schema ? quote_qualified_identifier(schema, name) : NULL;
-}
-
 /* The row of pg_index if the index is on that table; NULL otherwise. */
 static HeapTuple
 index_tuple(Oid index_oid, Oid relid)
@@ -119,7 +110,7 @@ check_index(Oid index_oid)
 	exclusion = index->indisexclusion;
 	ReleaseSysCache(tuple);
 
-	(void) hone_apply_check_table(relid, qualified_name(relid), GetUserId(), ERROR);
+	(void) hone_apply_check_table(relid, hone_apply_qualified_name(relid), GetUserId(), ERROR);
 	if (exclusion)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -140,10 +131,10 @@ hone_apply_queue_reindex(Oid index_oid, char **index_name)
 				 errmsg("index \"%s\" is being worked on already, or on trial",
 						get_rel_name(index_oid))));
 	action.requested_by = GetUserId();
-	action.table_name = qualified_name(action.relid);
+	action.table_name = hone_apply_qualified_name(action.relid);
 	action.index_name = get_rel_name(index_oid);
 	action.index_oid = index_oid;
-	action.definition = psprintf("REINDEX INDEX CONCURRENTLY %s", qualified_name(index_oid));
+	action.definition = psprintf("REINDEX INDEX CONCURRENTLY %s", hone_apply_qualified_name(index_oid));
 	action.size_bytes = hone_apply_index_size(index_oid);
 	*index_name = action.index_name;
 	return hone_apply_insert_reindex(&action);
@@ -162,7 +153,7 @@ hone_apply_reindex_statement(const HoneAction *action)
 				 errmsg("index \"%s\" on table %s does not exist any more",
 						action->index_name, action->table_name)));
 	ReleaseSysCache(tuple);
-	return psprintf("REINDEX INDEX CONCURRENTLY %s", qualified_name(action->index_oid));
+	return psprintf("REINDEX INDEX CONCURRENTLY %s", hone_apply_qualified_name(action->index_oid));
 }
 
 bool

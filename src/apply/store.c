@@ -29,6 +29,7 @@ typedef struct Recommendation
 	bool		creates;
 	char	   *undo_definition;
 	int64		size_bytes;
+	bool		with_trial;
 	HoneAction	action;			/* as it would be queued */
 } Recommendation;
 
@@ -114,9 +115,9 @@ current_definition(Oid index_oid)
 #define QUEUE_SQL \
 	"INSERT INTO hone.action_store (recommendation_id, requested_by, operation," \
 	" action, state, relid, table_name, index_name, index_oid, definition," \
-	" undo_definition, after_creates, needs_index, wants_trial, automatic, size_bytes)" \
+	" undo_definition, after_creates, needs_index, wants_trial, size_bytes)" \
 	" VALUES ($1, $2, 'apply', CASE WHEN $3 THEN 'create' ELSE 'drop' END," \
-	" 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14) RETURNING id"
+	" 'queued', $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING id"
 
 static int64
 insert_action(const Recommendation *rec, Oid index_oid, const char *undo,
@@ -136,16 +137,14 @@ insert_action(const Recommendation *rec, Oid index_oid, const char *undo,
 	add_text(&args, undo);
 	add_bool(&args, after_creates);
 	add_text(&args, action->needs_index);
-	add(&args, BOOLOID, BoolGetDatum(action->trial == HONE_TRIAL_YES),
-		action->trial == HONE_TRIAL_BY_SETTING);
-	add_bool(&args, action->automatic);
+	add_bool(&args, rec->with_trial);
 	add_int8(&args, rec->size_bytes);
 	run(QUEUE_SQL, &args);
 	return DatumGetInt64(column(1));
 }
 
 int64
-hone_apply_queue(int64 recommendation_id, bool after_creates, HoneTrialWish trial,
+hone_apply_queue(int64 recommendation_id, bool after_creates, bool with_trial,
 				 int elevel, HoneAction *queued)
 {
 	Recommendation rec;
@@ -153,7 +152,7 @@ hone_apply_queue(int64 recommendation_id, bool after_creates, HoneTrialWish tria
 	const char *undo;
 
 	read_recommendation(recommendation_id, &rec);
-	rec.action.trial = trial;
+	rec.with_trial = with_trial;
 	if (!check_status(&rec, "proposed", elevel) ||
 		!hone_apply_check_table(rec.action.relid, rec.action.table_name,
 								GetUserId(), elevel))
@@ -428,7 +427,7 @@ hone_apply_candidates(HoneTake kind, MemoryContext context, int *count)
 	" a.relid, a.table_name, a.index_name, a.index_oid," \
 	" CASE WHEN a.operation OPERATOR(pg_catalog.=) 'revert'" \
 	" THEN a.undo_definition ELSE a.definition END, a.after_creates, a.needs_index," \
-	" a.wants_trial, a.automatic, a.operation OPERATOR(pg_catalog.=) 'reindex'," \
+	" a.operation OPERATOR(pg_catalog.=) 'reindex'," \
 	" a.new_index_oid, a.size_bytes, a.attempts, a.postponements" \
 	" FROM hone.action_store a WHERE " condition " AND a.id OPERATOR(pg_catalog.=) $1"
 
@@ -455,16 +454,13 @@ make_action(void)
 	action->definition = column_text(10);
 	action->after_creates = DatumGetBool(column(11));
 	action->needs_index = column_text(12);
-	if (!column_is_null(13))
-		action->trial = DatumGetBool(column(13)) ? HONE_TRIAL_YES : HONE_TRIAL_NO;
-	action->automatic = DatumGetBool(column(14));
-	action->is_reindex = DatumGetBool(column(15));
+	action->is_reindex = DatumGetBool(column(13));
 	if (action->is_reindex)
 		action->makes_index = true;
-	action->new_index_oid = DatumGetObjectId(column(16));
-	action->size_bytes = DatumGetInt64(column(17));
-	action->attempts = DatumGetInt32(column(18));
-	action->postponements = DatumGetInt32(column(19));
+	action->new_index_oid = DatumGetObjectId(column(14));
+	action->size_bytes = DatumGetInt64(column(15));
+	action->attempts = DatumGetInt32(column(16));
+	action->postponements = DatumGetInt32(column(17));
 	return action;
 }
 

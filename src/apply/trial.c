@@ -15,9 +15,10 @@
  * on half of the planner calls see it, and who does changes at every turn. Each
  * plan knows its arm (base/arm.h), executions are counted by it (stats/arms.c),
  * and after every second turn, when each backend has been on both sides equally
- * long, hone.look_at_trials() measures (trial.sql), compares (welch.c) and asks
- * the policy (verdict.c). It is a step of the collector, each trial in a
- * subtransaction, so that one that fails does not stop the others.
+ * long, hone.look_at_trials() (trial_verdict.sql) measures (trial_measure.sql),
+ * compares (welch.c) and asks the policy (verdict.c). It is a step of the
+ * collector, each trial in a subtransaction, so that one that fails does not stop
+ * the others.
  *
  * The verdict, the state of the action and what the planner sees change in one
  * transaction. A revert hides the index from everybody at once; dropping it is
@@ -37,17 +38,14 @@
  */
 #include "postgres.h"
 
-#include "catalog/pg_type.h"
-#include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/syscache.h"
 
 #include "apply/apply.h"
 #include "apply/internal.h"
-#include "base/owner.h"
+#include "base/sql.h"
 #include "whatif/whatif.h"
 
 bool		hone_apply_trial = true;
@@ -56,7 +54,7 @@ static int	trial_time_s = 3 * 24 * 60 * 60;
 static int	drop_watch_s = 7 * 24 * 60 * 60;
 
 PG_FUNCTION_INFO_V1(hone_apply_sql_hide);
-PG_FUNCTION_INFO_V1(hone_apply_sql_show);
+PG_FUNCTION_INFO_V1(hone_apply_sql_show_all);
 PG_FUNCTION_INFO_V1(hone_apply_sql_forget_gone);
 
 /* The times are read in SQL, by their names. */
@@ -97,81 +95,46 @@ hone_apply_trial_init(void)
 							NULL, NULL, NULL);
 }
 
-/* Static SQL about one action; the first column of its row, false if null. */
-static bool
-ask(const char *sql, int64 action_id, Oid index_oid, const char *text)
-{
-	HoneScope	scope;
-	Oid			types[3] = {INT8OID, OIDOID, TEXTOID};
-	Datum		values[3];
-	char		nulls[3] = {' ', ' ', ' '};
-	bool		answer = false;
-	bool		isnull;
-
-	values[0] = Int64GetDatum(action_id);
-	values[1] = ObjectIdGetDatum(index_oid);
-	values[2] = text ? CStringGetTextDatum(text) : (Datum) 0;
-	nulls[2] = text ? ' ' : 'n';
-	hone_enter_owner(&scope);
-	if (SPI_execute_with_args(sql, 3, types, values, nulls, false, 1) < 0)
-		elog(ERROR, "SPI failed");
-	hone_leave(&scope);
-	if (SPI_processed > 0 && SPI_tuptable != NULL)
-	{
-		answer = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc,
-											1, &isnull));
-		answer = answer && !isnull;
-	}
-	return answer;
-}
-
-#define ARGUMENTS "WITH a (id, index_oid, reason) AS (SELECT $1, $2, $3) "
-
 void
 hone_apply_trial_created(const HoneAction *action, Oid index_oid)
 {
-	(void) ask(ARGUMENTS "SELECT hone.prepare_trial(a.id, a.index_oid) IS NULL FROM a",
-			   action->id, index_oid, NULL);
+	Arguments	args = {0};
+
+	add_int8(&args, action->id);
+	add_oid(&args, index_oid);
+	run("SELECT hone.prepare_trial($1, $2)", &args);
 }
 
 bool
 hone_apply_trial_begin(const HoneAction *action)
 {
-	return ask(ARGUMENTS "SELECT hone.begin_trial(a.id, 'create') FROM a",
-			   action->id, InvalidOid, NULL);
-}
+	Arguments	args = {0};
 
-bool
-hone_apply_trial_begin_drop(const HoneAction *action)
-{
-	return ask(ARGUMENTS "SELECT hone.begin_trial(a.id, 'drop') FROM a",
-			   action->id, InvalidOid, NULL);
+	add_int8(&args, action->id);
+	add_text(&args, action->makes_index ? "create" : "drop");
+	run("SELECT hone.begin_trial($1, $2)", &args);
+	return DatumGetBool(column(1));
 }
 
 void
 hone_apply_trial_impossible(const HoneAction *action, const char *reason)
 {
-	(void) ask(ARGUMENTS "SELECT hone.give_up_trial(a.id, a.reason) IS NULL FROM a",
-			   action->id, InvalidOid, reason);
+	Arguments	args = {0};
+
+	add_int8(&args, action->id);
+	add_text(&args, reason);
+	run("SELECT hone.give_up_trial($1, $2)", &args);
 }
 
 int64
 hone_apply_trial_stop(int64 recommendation_id, Oid roleid)
 {
-	HoneScope	scope;
-	Oid			types[2] = {INT8OID, OIDOID};
-	Datum		values[2] = {Int64GetDatum(recommendation_id), ObjectIdGetDatum(roleid)};
-	bool		isnull = true;
-	Datum		action_id = (Datum) 0;
+	Arguments	args = {0};
 
-	hone_enter_owner(&scope);
-	if (SPI_execute_with_args("SELECT hone.stop_trial($1, $2)", 2, types, values, NULL,
-							  false, 1) != SPI_OK_SELECT)
-		elog(ERROR, "SPI failed");
-	hone_leave(&scope);
-	if (SPI_processed > 0)
-		action_id = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &isnull);
-	return isnull ? 0 : DatumGetInt64(action_id);
+	add_int8(&args, recommendation_id);
+	add_oid(&args, roleid);
+	run("SELECT hone.stop_trial($1, $2)", &args);
+	return DatumGetInt64(column(1));
 }
 
 /* What trial.sql calls */
@@ -189,12 +152,12 @@ hone_apply_sql_hide(PG_FUNCTION_ARGS)
 	PG_RETURN_BOOL(true);
 }
 
-/* hone.trial_show(index_oid) */
+/* hone.trial_show_all(trial) */
 Datum
-hone_apply_sql_show(PG_FUNCTION_ARGS)
+hone_apply_sql_show_all(PG_FUNCTION_ARGS)
 {
-	hone_whatif_show(PG_GETARG_OID(0));
-	PG_RETURN_BOOL(true);
+	hone_whatif_show_trial(PG_GETARG_INT64(0));
+	PG_RETURN_VOID();
 }
 
 /* hone.trial_forget_gone() */

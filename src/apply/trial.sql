@@ -1,5 +1,6 @@
--- apply: trials of indexes. How a trial goes is told in trial.c, what is decided
--- in verdict.c, how arms are compared in welch.c; what is measured, here.
+-- apply: trials of indexes: what is kept of them, and how one begins. How a trial
+-- goes is told in trial.c, what is decided in verdict.c, how arms are compared in
+-- welch.c; measuring is trial_measure.sql, looking and ending trial_verdict.sql.
 
 CREATE TABLE hone.trial_store (
     action_id      bigint PRIMARY KEY,
@@ -156,12 +157,6 @@ AS 'MODULE_PATHNAME', 'hone_apply_sql_hide';
 COMMENT ON FUNCTION hone.trial_hide(oid, text, bigint, boolean) IS
     'Hides an index on trial from one arm, or from everybody';
 
-CREATE FUNCTION hone.trial_show(index_oid oid) RETURNS boolean
-LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
-AS 'MODULE_PATHNAME', 'hone_apply_sql_show';
-COMMENT ON FUNCTION hone.trial_show(oid) IS
-    'Shows an index that was on trial to everybody';
-
 -- A trial may have several: of a partitioned table those of the partitions that
 -- the action built, not what was there before.
 CREATE FUNCTION hone.trial_hide_all(trial bigint, arms boolean) RETURNS bigint
@@ -177,18 +172,12 @@ $$;
 COMMENT ON FUNCTION hone.trial_hide_all(bigint, boolean) IS
     'Hides the indexes of a trial from one arm, or from everybody; how many there are';
 
-CREATE FUNCTION hone.trial_show_all(trial bigint) RETURNS bigint
-LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
-SET search_path = pg_catalog, pg_temp
-AS $$
-    SELECT count(hone.trial_show(h.index_oid))
-    FROM (SELECT * FROM hone.hidden_index_store h
-          WHERE h.trial = trial_show_all.trial ORDER BY h.index_oid OFFSET 0) h
-$$;
+CREATE FUNCTION hone.trial_show_all(trial bigint) RETURNS void
+LANGUAGE c VOLATILE STRICT PARALLEL UNSAFE
+AS 'MODULE_PATHNAME', 'hone_apply_sql_show_all';
 COMMENT ON FUNCTION hone.trial_show_all(bigint) IS
-    'Shows the indexes of a trial to everybody; how many there were';
+    'Shows the indexes of a trial to everybody';
 
--- Is the table this one, or one of its partitions?
 CREATE FUNCTION hone.trial_tables(relid oid) RETURNS SETOF oid
 LANGUAGE sql STABLE STRICT PARALLEL SAFE
 SET search_path = pg_catalog, pg_temp
@@ -446,7 +435,7 @@ AS $$
     SET trial = NULL, verdict = jsonb_build_object('decision', 'kept', 'rule', 'not tried',
                                                    'reason', 'not tried: ' || give_up_trial.reason)
     WHERE a.id = action_id;
-    SELECT NULL::void FROM hone.trial_show_all(action_id);
+    SELECT hone.trial_show_all(action_id);
 $$;
 COMMENT ON FUNCTION hone.give_up_trial(bigint, text) IS
     'Shows the index of a trial that cannot begin, and notes why';

@@ -108,10 +108,9 @@ BEGIN
     WHERE a.relid = t.relid AND a.state = 'queued' AND starts_with(a.waiting_for, 'the trial of ');
 
     -- What was taken back by its figures is not to come again soon.
-    IF back AND role IS NULL AND (SELECT c.preloaded FROM hone.collector_cost() c)
-       AND to_regprocedure('hone.ban_index(bigint)') IS NOT NULL THEN
+    IF back AND role IS NULL AND (SELECT c.preloaded FROM hone.collector_cost() c) THEN
         BEGIN
-            EXECUTE 'SELECT hone.ban_index($1)' USING action_id;
+            PERFORM hone.ban_index(action_id);
         EXCEPTION WHEN OTHERS THEN
             UPDATE hone.trial_store s SET last_error = SQLSTATE || ': ' || SQLERRM
             WHERE s.action_id = end_trial.action_id;
@@ -172,7 +171,7 @@ BEGIN
                 postponements = 0, retry_at = NULL
             WHERE a.id = it.id;
         ELSE
-            PERFORM hone.trial_show(it.index_oid);
+            PERFORM hone.trial_show_all(it.id);
         END IF;
         mended := mended + 1;
     END LOOP;

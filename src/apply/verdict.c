@@ -5,7 +5,7 @@
  * The rules stand in two tables, one for new indexes and one for drops, in the
  * order in which they are asked; the first that applies decides. Each is a pure
  * function of the figures (verdict.h) and says its reason. What is measured,
- * and when it counts as certain, is decided before (trial.sql, welch.c).
+ * and when it counts as certain, is decided before (trial_measure.sql, welch.c).
  *
  * What the rules are made of:
  *

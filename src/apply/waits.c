@@ -47,7 +47,7 @@ hone_apply_note_no_slot(void)
 	Arguments	args = {0};
 
 	run("UPDATE hone.action_store a SET looked_at = pg_catalog.clock_timestamp(),"
-		" waiting_for = 'its turn: as many indexes as pg_hone.max_builds allows are being worked on'"
+		" waiting_for = '" HONE_WAITS_FOR_TURN "as many indexes as pg_hone.max_builds allows are being worked on'"
 		" WHERE " WHERE_QUEUED, &args);
 }
 

@@ -52,4 +52,7 @@ extern void hone_leave(const HoneScope *scope);
  */
 extern bool hone_may_see_role(Oid roleid);
 
+/* Who owns a relation, which must be there. */
+extern Oid	hone_relation_owner(Oid relid);
+
 #endif							/* HONE_OWNER_H */

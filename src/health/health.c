@@ -268,19 +268,6 @@ named_relation(void)
 	return relid;
 }
 
-static Oid
-owner_of(Oid relid)
-{
-	HeapTuple	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
-	Oid			owner;
-
-	if (!HeapTupleIsValid(tuple))
-		elog(ERROR, "cache lookup failed for relation %u", relid);
-	owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
-	ReleaseSysCache(tuple);
-	return owner;
-}
-
 /* Several standbys: their scans add up, and the last one counts. */
 static char *
 standby_query(Oid relid)
@@ -307,7 +294,7 @@ hone_standby_index_use(PG_FUNCTION_ARGS)
 	if (!OidIsValid(relid))
 		return (Datum) 0;
 	query = standby_query(relid);
-	hone_enter_role(&scope, owner_of(relid), NULL);
+	hone_enter_role(&scope, hone_relation_owner(relid), NULL);
 	SPI_connect();
 	if (SPI_execute(query, true, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read the use of indexes on standbys");

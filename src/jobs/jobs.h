@@ -42,6 +42,12 @@ extern void hone_jobs_register_tick(HoneTick tick);
 extern bool hone_jobs_start_worker(const char *type, const char *function,
 								   Oid dbid, BackgroundWorkerHandle **handle);
 
+/*
+ * The same when this transaction commits, without any possibility to fail: who
+ * cannot be started then must be by a later round. Both are literals.
+ */
+extern void hone_jobs_start_at_commit(const char *type, const char *function);
+
 /* The worker's first step: signals, connection, settings. */
 extern void hone_jobs_worker_connect(Oid dbid, const char *application_name);
 

@@ -48,6 +48,48 @@ hone_jobs_start_worker(const char *type, const char *function, Oid dbid,
 	return RegisterDynamicBackgroundWorker(&worker, handle);
 }
 
+/* What is to be started when the transaction commits. */
+#define MAX_AT_COMMIT 4
+
+static struct
+{
+	const char *type;
+	const char *function;
+}			at_commit[MAX_AT_COMMIT];
+static int	count_at_commit = 0;
+
+/* The transaction has committed: nothing in here may raise an error. */
+static void
+at_transaction_end(XactEvent event, void *arg pg_attribute_unused())
+{
+	if (count_at_commit == 0 ||
+		(event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT && event != XACT_EVENT_PREPARE))
+		return;
+	for (int i = 0; i < count_at_commit && event == XACT_EVENT_COMMIT; i++)
+		(void) hone_jobs_start_worker(at_commit[i].type, at_commit[i].function,
+									  MyDatabaseId, NULL);
+	count_at_commit = 0;
+}
+
+void
+hone_jobs_start_at_commit(const char *type, const char *function)
+{
+	static bool registered = false;
+
+	if (!registered)
+	{
+		RegisterXactCallback(at_transaction_end, NULL);
+		registered = true;
+	}
+	for (int i = 0; i < count_at_commit; i++)
+		if (strcmp(at_commit[i].function, function) == 0)
+			return;
+	if (count_at_commit == MAX_AT_COMMIT)
+		elog(ERROR, "too many workers to be started at commit");
+	at_commit[count_at_commit].type = type;
+	at_commit[count_at_commit++].function = function;
+}
+
 static void
 set_option(const char *name, const char *value)
 {

@@ -58,7 +58,7 @@
 
 #include "base/arm.h"
 #include "base/compat.h"
-#include "base/owner.h"
+#include "base/sql.h"
 #include "whatif/hidden.h"
 #include "whatif/whatif.h"
 
@@ -135,52 +135,6 @@ tell_everybody(Oid relid)
 
 /* The store */
 
-#define MAX_ARGS 6
-
-typedef struct Arguments
-{
-	int			count;
-	Oid			types[MAX_ARGS];
-	Datum		values[MAX_ARGS];
-	char		nulls[MAX_ARGS];
-} Arguments;
-
-static void
-add(Arguments *args, Oid type, Datum value, bool isnull)
-{
-	Assert(args->count < MAX_ARGS);
-	args->types[args->count] = type;
-	args->values[args->count] = value;
-	args->nulls[args->count] = isnull ? 'n' : ' ';
-	args->count++;
-}
-
-/* As the extension's owner, connected to SPI; the number of rows. */
-static uint64
-run(const char *sql, Arguments *args)
-{
-	HoneScope	scope;
-	int			result;
-
-	hone_enter_owner(&scope);
-	result = SPI_execute_with_args(sql, args->count, args->types, args->values,
-								   args->nulls, false, 0);
-	hone_leave(&scope);
-	if (result < 0)
-		elog(ERROR, "SPI failed: %s", SPI_result_code_string(result));
-	return SPI_processed;
-}
-
-static Datum
-column(uint64 row, int number)
-{
-	bool		isnull;
-	Datum		value = SPI_getbinval(SPI_tuptable->vals[row], SPI_tuptable->tupdesc,
-									  number, &isnull);
-
-	return isnull ? (Datum) 0 : value;
-}
-
 /* All that is tried is in the same turn: on one table, on the same side. */
 #define INSERT_SQL \
 	"INSERT INTO hone.hidden_index_store" \
@@ -209,7 +163,7 @@ change_rows(const char *sql, Arguments *args)
 
 	run(sql, args);
 	for (uint64 row = 0; row < SPI_processed; row++)
-		relids = list_append_unique_oid(relids, DatumGetObjectId(column(row, 1)));
+		relids = list_append_unique_oid(relids, DatumGetObjectId(column_of(row, 1)));
 	foreach(lc, relids)
 		tell_everybody(lfirst_oid(lc));
 }
@@ -234,25 +188,13 @@ hone_whatif_hide(Oid index_oid, const char *kind, int64 trial, bool arms)
 		add(&args, INT8OID, Int64GetDatum(trial), false);
 		add(&args, TEXTOID, CStringGetTextDatum(kind), false);
 		add(&args, BOOLOID, BoolGetDatum(arms), false);
-		change_rows("UPDATE hone.hidden_index_store SET kind = $2, arms = $3"
+		change_rows("UPDATE hone.hidden_index_store SET kind = $2, arms = $3,"
+					" turn = (SELECT pg_catalog.max(h.turn)"
+					" FROM hone.hidden_index_store h WHERE h.trial IS NOT NULL)"
 					" WHERE trial OPERATOR(pg_catalog.=) $1"
 					" AND (kind OPERATOR(pg_catalog.<>) $2 OR arms OPERATOR(pg_catalog.<>) $3)"
 					" RETURNING relid", &args);
 	}
-	SPI_finish();
-}
-
-void
-hone_whatif_show(Oid index_oid)
-{
-	Arguments	args = {0};
-
-	SPI_connect();
-	add(&args, OIDOID, ObjectIdGetDatum(index_oid), false);
-	change_rows("DELETE FROM hone.hidden_index_store"
-				" WHERE index_oid OPERATOR(pg_catalog.=) $1"
-				" OR trial OPERATOR(pg_catalog.=) (SELECT h.trial FROM hone.hidden_index_store h"
-				" WHERE h.index_oid OPERATOR(pg_catalog.=) $1) RETURNING relid", &args);
 	SPI_finish();
 }
 
@@ -412,10 +354,10 @@ refuse_trial(Oid index_oid, const char *kind, int64 trial)
 static void
 check_manual(Oid index_oid)
 {
-	char	   *kind = TextDatumGetCString(column(0, 1));
+	char	   *kind = TextDatumGetCString(column(1));
 
 	if (strcmp(kind, "manual") != 0)
-		refuse_trial(index_oid, kind, DatumGetInt64(column(0, 2)));
+		refuse_trial(index_oid, kind, DatumGetInt64(column(2)));
 }
 
 static Oid
@@ -456,18 +398,18 @@ hone_show_index(PG_FUNCTION_ARGS)
 	Oid			index_oid = take_index(fcinfo, "hone.show_index()");
 	Oid			ancestor;
 	Arguments	args = {0};
-	bool		found;
 
 	(void) lock_and_check_owner(index_oid);
 	SPI_connect();
 	add(&args, OIDOID, ObjectIdGetDatum(index_oid), false);
-	found = run("SELECT kind, trial FROM hone.hidden_index_store"
-				" WHERE index_oid OPERATOR(pg_catalog.=) $1 FOR UPDATE", &args) > 0;
-	if (found)
+	if (run("SELECT kind, trial FROM hone.hidden_index_store"
+			" WHERE index_oid OPERATOR(pg_catalog.=) $1 FOR UPDATE", &args) > 0)
+	{
 		check_manual(index_oid);
+		change_rows("DELETE FROM hone.hidden_index_store"
+					" WHERE index_oid OPERATOR(pg_catalog.=) $1 RETURNING relid", &args);
+	}
 	SPI_finish();
-	if (found)
-		hone_whatif_show(index_oid);
 
 	ancestor = hone_hidden_ancestor(index_oid);
 	if (OidIsValid(ancestor) && ancestor != index_oid)

@@ -130,14 +130,13 @@ extern char *hone_whatif_explain(PlannedStmt *plan, const char *statement,
  * kind is "trial" or "drop", with the number of its action, or "manual" with 0.
  * With arms one half of the backends sees the index, and the plans they make
  * say so (base/arm.h); trial is at most HONE_MAX_TRIAL then. A row that is there
- * is changed. Show: no row, nothing happens.
+ * is changed. To show those of a trial that has none is to do nothing.
  *
  * The indexes of one trial share its fate (there may be several: partitions, and
- * what REINDEX CONCURRENTLY has put in an index's place): hiding one another way,
- * or showing it, does the same to the others.
+ * what REINDEX CONCURRENTLY has put in an index's place): hiding one another way
+ * does the same to the others, and they are shown together.
  */
 extern void hone_whatif_hide(Oid index_oid, const char *kind, int64 trial, bool arms);
-extern void hone_whatif_show(Oid index_oid);
 extern void hone_whatif_show_trial(int64 trial);
 
 /* The next turn of a trial: all backends change sides. */

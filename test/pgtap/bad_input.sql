@@ -306,8 +306,6 @@ SELECT hone.trial_hide(0, 'trial', 1, true)|42704|index with OID 0 does not exis
 SELECT hone.trial_hide('bad_t_pkey'::regclass, 'nonsense', 1, true)|23514|new row for relation "hidden_index_store" violates check constraint "hidden_index_store_kind_check"
 SELECT hone.trial_hide('bad_t_pkey'::regclass, 'trial', -1, true)|22003|trial -1 cannot have arms
 SELECT hone.trial_hide(NULL, 'trial', 1, true)|\N|1
-SELECT hone.trial_show(0)|\N|1
-SELECT hone.trial_show(NULL)|\N|1
 SELECT hone.trial_hide_all(-1, true)|\N|1
 SELECT hone.trial_hide_all(NULL, true)|\N|1
 SELECT hone.trial_show_all(-1)|\N|1

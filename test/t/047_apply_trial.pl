@@ -75,7 +75,7 @@ sub start_load
 		'>', '/dev/null', '2>', '/dev/null');
 }
 
-sub stop_load { $pgbench->signal('INT'); $pgbench->finish; }
+sub stop_load { $pgbench->signal('TERM'); $pgbench->finish; }
 
 sub wait_for
 {
@@ -150,7 +150,7 @@ is(sql(q{SELECT count(*) FROM hone.trial_queries q JOIN hone.trials USING (actio
 is(sql(q{SELECT verdict -> 'queries' -> 0 -> 'with' ? 'mean_ms' AND (verdict -> 'queries' -> 0 ->> 'ratio')::float8 < 0.9
 	FROM hone.actions WHERE recommendation_id = 1}), 't', 'the verdict has the figures');
 like(sql('SELECT hone.explain_action(' . action_id(2) . ')'), qr/worse by time.*reverted: a query that takes 2 %/s, 'and can be read');
-wait_for("SELECT bool_and(hidden) FROM hone.trial_store WHERE kind = 'drop' AND ended_at IS NULL", 'the harmless drop is hidden from all, and watched');
+wait_for('SELECT hidden FROM hone.trial_store WHERE action_id = ' . action_id(5), 'the harmless drop is hidden from all, and watched');
 wait_until_over(5, 'the harmless drop was judged');
 is(outcome(5), 'harmless kept kept applied gone', 'the unused index is dropped');
 sql('CALL hone.revert(5)');
@@ -201,6 +201,20 @@ is(outcome(21), 'cancelled cancelled cancelled proposed gone', 'its trial ends')
 sql('ALTER TABLE moved RENAME TO moved_away');
 wait_until_over(22, 'a table that somebody renamed');
 is(outcome(22), 'cancelled cancelled cancelled proposed there', 'its trial ends, and the index is seen by all');
+
+# A trial that cannot begin: nothing is dropped untried, and what is new is there.
+sql(q{
+CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not today''; END';
+CREATE TRIGGER refuse BEFORE INSERT ON hone.trial_store EXECUTE FUNCTION refuse();
+SELECT recommend(30, 'drop', 'needed', 'needed_a', 'DROP INDEX needed_a');
+SELECT recommend(31, 'create', 'needed', 'needed_31', 'CREATE INDEX needed_31 ON public.needed (a, b)');
+});
+($rc, $out, $err) = $node->psql('postgres', 'CALL hone.apply(30)');
+like($err, qr/not today/, 'the trial of a drop could not begin');
+is(outcome(30), 'failed proposed there', 'so it is not done');
+sql('CALL hone.apply(31)');
+is(outcome(31), 'not tried kept kept applied there', 'a new index is kept without one');
+sql('DROP TRIGGER refuse ON hone.trial_store; CALL hone.revert(31)');
 
 # A drop that relies on an index on trial waits, and is not done if that one goes.
 sql(q{
