@@ -442,7 +442,7 @@ hone_plan_without_index(PG_FUNCTION_ARGS)
 		bool	   *isnull;
 		int			n;
 
-		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), OIDOID, sizeof(Oid), true, TYPALIGN_INT,
+		deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
 						  &also, &isnull, &n);
 		for (int i = 0; i < n; i++)
 			if (!isnull[i])
