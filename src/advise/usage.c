@@ -419,7 +419,7 @@ hidden_indexes(Oid index, ArrayType *also)
 
 	if (also == NULL)
 		return hide;
-	deconstruct_array(also, OIDOID, sizeof(Oid), true, TYPALIGN_INT, &others, &isnull, &n);
+	deconstruct_array(also, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT, &others, &isnull, &n);
 	for (int i = 0; i < n; i++)
 		if (!isnull[i])
 			hide = list_concat_unique_oid(hide, with_partitions(DatumGetObjectId(others[i])));

@@ -105,12 +105,21 @@ hone_apply_trial_created(const HoneAction *action, Oid index_oid)
 	run("SELECT hone.prepare_trial($1, $2)", &args);
 }
 
+/*
+ * Actions are numbered anew when the extension is made anew; what the server's
+ * memory has of this number is about another trial.
+ */
+#define FORGET_SQL \
+	"SELECT hone.forget_trial($1)" \
+	" WHERE (SELECT c.preloaded FROM hone.collector_cost() c)"
+
 bool
 hone_apply_trial_begin(const HoneAction *action)
 {
 	Arguments	args = {0};
 
 	add_int8(&args, action->id);
+	run(FORGET_SQL, &args);
 	add_text(&args, action->makes_index ? "create" : "drop");
 	run("SELECT hone.begin_trial($1, $2)", &args);
 	return DatumGetBool(column(1));

@@ -162,9 +162,9 @@ BEGIN
         FOR UPDATE OF a SKIP LOCKED
     LOOP
         CONTINUE WHEN NOT it.is_there;
-        IF it.action = 'create' AND it.outcome = 'revert' THEN
-            CONTINUE WHEN it.state = 'reverted'
-                OR it.finished_at > clock_timestamp() - interval '1 minute' * 2 ^ least(it.mended, 6);
+        -- Reverted: the index is gone, and this is a copy that somebody made of it.
+        IF it.action = 'create' AND it.outcome = 'revert' AND it.state <> 'reverted' THEN
+            CONTINUE WHEN it.finished_at > clock_timestamp() - interval '1 minute' * 2 ^ least(it.mended, 6);
             UPDATE hone.trial_store t SET mended = t.mended + 1 WHERE t.action_id = it.id;
             UPDATE hone.action_store a
             SET state = 'queued', operation = 'revert', finished_at = NULL, attempts = 0,

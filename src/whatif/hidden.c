@@ -792,8 +792,13 @@ plan_attentively(Query *parse, const char *query_string, int cursor_options,
 	PG_END_TRY();
 	if (call.arms != NIL)
 		note_arms(&call, plan);
-	if (!up_to_date)
-		plan->transientPlan = true; /* the server makes it anew before long */
+
+	/*
+	 * The server makes it anew before long. Not one that reads no table: for
+	 * PL/pgSQL an expression whose first plan is transient is never simple again.
+	 */
+	if (!up_to_date && plan->relationOids != NIL)
+		plan->transientPlan = true;
 	return plan;
 }
 
