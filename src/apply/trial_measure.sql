@@ -442,7 +442,8 @@ COMMENT ON FUNCTION hone.find_before_after(bigint) IS
     'Compares executions with an index on trial with those before, where there are too few to compare arms';
 
 -- A drop whose index is hidden from everybody has no arms any more: statements on
--- the table against before, and only what is half as slow again counts.
+-- the table against before, and only what is half as slow again counts; of what
+-- runs seldom, as a report at night, what is five times as slow.
 CREATE FUNCTION hone.find_after_hiding(action_id bigint) RETURNS void
 LANGUAGE plpgsql VOLATILE STRICT PARALLEL UNSAFE
 SET search_path = pg_catalog, pg_temp
@@ -451,8 +452,10 @@ AS $$
 DECLARE
     alpha CONSTANT float8 := 0.01;
     enough CONSTANT bigint := 240;
+    few CONSTANT bigint := 4;
     known CONSTANT bigint := 30;
     much CONSTANT float8 := 1.5;
+    very_much CONSTANT float8 := 5;
 BEGIN
     INSERT INTO hone.trial_query_store AS s
         (action_id, queryid, userid, n_without, ms_without, used, looks, weight, gain_ms,
@@ -475,7 +478,8 @@ BEGIN
          hone.compare_arms(ARRAY[b.n_after], ARRAY[b.mean_after], ARRAY[b.var_after],
                            ARRAY[b.n_before], ARRAY[b.mean_before], ARRAY[b.var_before],
                            alpha / (SELECT count(*) FROM b)) c
-    WHERE b.role <> 'other' AND b.n_after >= enough
+    WHERE b.role <> 'other'
+      AND (b.n_after >= enough OR (b.n_after >= few AND c.ratio / d.ratio > very_much))
       -- those that saw the index often and did not use it do not miss it
       AND NOT EXISTS (SELECT FROM hone.trial_query_store k
                       WHERE k.action_id = find_after_hiding.action_id AND k.queryid = b.queryid

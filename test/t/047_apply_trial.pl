@@ -33,6 +33,8 @@ CREATE TABLE needed AS SELECT * FROM good;
 CREATE INDEX needed_a ON needed (a);
 CREATE TABLE idle AS SELECT * FROM good;
 CREATE INDEX idle_b ON idle (b);
+CREATE TABLE nightly AS SELECT * FROM good;
+CREATE INDEX nightly_a ON nightly (a);
 CREATE TABLE gone AS SELECT * FROM good;
 CREATE TABLE moved AS SELECT * FROM good;
 CREATE TABLE seldom AS SELECT * FROM good;
@@ -141,6 +143,14 @@ wait_until_over(5, 'the harmless drop was judged');
 is(outcome(5), 'harmless kept kept applied gone', 'the unused index is dropped');
 sql('CALL hone.revert(5)');
 is(sql("SELECT indexdef FROM pg_indexes WHERE indexname = 'idle_b'"), 'CREATE INDEX idle_b ON public.idle USING btree (b)', 'and can be had back');
+
+# What runs seldom is not seen in arms, and misses the index when nobody sees it.
+sql('SELECT sum(b) FROM nightly WHERE a = 7') for (1 .. 20);
+sql(q{SELECT recommend(6, 'drop', 'nightly', 'nightly_a', 'DROP INDEX nightly_a'); CALL hone.apply(6)});
+wait_for("SELECT hidden FROM hone.trial_store WHERE action_id = " . action_id(6), 'the index of a rare query is hidden from all');
+sql('SELECT sum(b) FROM nightly WHERE a = 7') for (1 .. 6);
+wait_until_over(6, 'the drop was judged');
+is(outcome(6), 'worse reverted reverted reverted there', 'and seen again, though there were few executions');
 
 # What is not tried, and says why.
 sql(q{
