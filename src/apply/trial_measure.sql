@@ -495,6 +495,32 @@ $$;
 COMMENT ON FUNCTION hone.find_after_hiding(bigint) IS
     'Which statements became much slower since an index that is to be dropped is hidden from everybody';
 
+-- Is there a query on the table, of weight before, that has not run since, or only
+-- without the index? One that is due: it came again and again, and is not missing
+-- for long, by its own measure. What ran while the table was loaded does not come
+-- back.
+CREATE FUNCTION hone.trial_waits_for(action_id bigint) RETURNS boolean
+LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
+SET search_path = pg_catalog, pg_temp
+AS $$
+    SELECT EXISTS (
+        SELECT FROM hone.trial_store t
+             JOIN hone.trial_baseline_store b ON b.action_id = t.action_id
+             JOIN hone.query_stats_memory(histograms => false) m
+               ON m.queryid = b.queryid AND m.userid = b.userid AND m.toplevel = b.toplevel
+              AND m.first_seen = b.first_seen
+              AND m.dbid = (SELECT d.oid FROM pg_database d WHERE d.datname = current_database())
+             LEFT JOIN hone.trial_query_store q
+               ON q.action_id = t.action_id AND q.queryid = b.queryid AND q.userid = b.userid
+        WHERE t.action_id = trial_waits_for.action_id
+          AND t.server_started = pg_postmaster_start_time()
+          AND b.role <> 'other' AND b.start_ms >= 0.01 * t.load_ms AND m.calls >= 3
+          AND (m.last_seen < t.started_at OR (q.n_with = 0 AND q.n_without > 0))
+          AND clock_timestamp() - m.last_seen < 3 * (m.last_seen - m.first_seen) / (m.calls - 1))
+$$;
+COMMENT ON FUNCTION hone.trial_waits_for(bigint) IS
+    'Is a query on the table of a trial due that has not run since it began?';
+
 -- What the policy is asked (judge_trial).
 CREATE FUNCTION hone.trial_figures(action_id bigint, is_over boolean) RETURNS jsonb
 LANGUAGE sql VOLATILE STRICT PARALLEL UNSAFE
@@ -507,6 +533,7 @@ AS $$
             CASE t.kind WHEN 'drop' THEN 'pg_hone.drop_watch' ELSE 'pg_hone.trial_time' END)::interval),
         'what_if_gain', t.what_if_gain,
         'executions', least(t.executions_with, t.executions_without),
+        'to_come', NOT t.hidden AND hone.trial_waits_for(t.action_id),
         'queries', coalesce((
             SELECT jsonb_agg(jsonb_build_object(
                 'expected', q.expected, 'affected', q.used > 0, 'weight', q.weight,
