@@ -477,7 +477,7 @@ BEGIN
     FROM b CROSS JOIN drift d,
          hone.compare_arms(ARRAY[b.n_after], ARRAY[b.mean_after], ARRAY[b.var_after],
                            ARRAY[b.n_before], ARRAY[b.mean_before], ARRAY[b.var_before],
-                           alpha / (SELECT count(*) FROM b)) c
+                           alpha / (SELECT count(*) FROM b WHERE role <> 'other')) c
     WHERE b.role <> 'other'
       AND (b.n_after >= enough OR (b.n_after >= few AND c.ratio / d.ratio > very_much))
       -- those that saw the index often and did not use it do not miss it

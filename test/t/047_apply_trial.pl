@@ -35,6 +35,8 @@ CREATE TABLE idle AS SELECT * FROM good;
 CREATE INDEX idle_b ON idle (b);
 CREATE TABLE nightly AS SELECT * FROM good;
 CREATE INDEX nightly_a ON nightly (a);
+CREATE TABLE report AS SELECT * FROM trap;
+CREATE INDEX report_kind ON report (kind);
 CREATE TABLE gone AS SELECT * FROM good;
 CREATE TABLE moved AS SELECT * FROM good;
 CREATE TABLE seldom AS SELECT * FROM good;
@@ -148,7 +150,7 @@ is(sql("SELECT indexdef FROM pg_indexes WHERE indexname = 'idle_b'"), 'CREATE IN
 sql('SELECT sum(b) FROM nightly WHERE a = 7') for (1 .. 20);
 sql(q{SELECT recommend(6, 'drop', 'nightly', 'nightly_a', 'DROP INDEX nightly_a'); CALL hone.apply(6)});
 wait_for("SELECT hidden FROM hone.trial_store WHERE action_id = " . action_id(6), 'the index of a rare query is hidden from all');
-sql('SELECT sum(b) FROM nightly WHERE a = 7') for (1 .. 6);
+sql('SELECT sum(b) FROM nightly WHERE a = 7') for (1 .. 10);
 wait_until_over(6, 'the drop was judged');
 is(outcome(6), 'worse reverted reverted reverted there', 'and seen again, though there were few executions');
 
@@ -168,9 +170,32 @@ is(sql(q{SELECT string_agg(state || ' ' || (verdict ->> 'reason'), E'\n' ORDER B
 	. "kept not tried: no statement on the table was seen", 'why there is no trial');
 sql('CALL hone.revert(10); CALL hone.revert(11); CALL hone.revert(12)');
 
+# A frequent query gains at once; a report that comes regularly uses it, too, and
+# has not run yet.
+stop_load();
+my $report = 'SELECT t, pg_sleep(0.02) FROM report WHERE kind BETWEEN 0 AND 20 ORDER BY t DESC LIMIT 5';
+my $frequent = 'DO $$BEGIN FOR i IN 1 .. 5 LOOP PERFORM max(t) FROM report WHERE id > 0; END LOOP; END$$';
+sql('SELECT hone.reset_query_stats()');
+sql($frequent);
+for (1 .. 3) { sleep(8) if $_ > 1; sql($report); }
+sql(q{SELECT recommend(13, 'create', 'report', 'report_t', 'CREATE INDEX report_t ON public.report (t)'); CALL hone.apply(13)});
+for (1 .. 200)
+{
+	sql($frequent);
+	last if sql('SELECT turns >= 6 AND EXISTS (SELECT FROM hone.trial_queries q WHERE q.action_id = t.action_id AND finding = \'better\')
+		FROM hone.trials t WHERE action_id = ' . action_id(13)) eq 't';
+}
+is(sql("SELECT string_agg(finding, ' ' ORDER BY finding) FROM hone.trial_queries WHERE expected AND action_id = " . action_id(13)), 'better open', 'the frequent query is known to gain');
+is(outcome(13), 'trial proposed there hidden', 'and the report is waited for');
+for (1 .. 200)
+{
+	sql($_) for ($frequent, $report);
+	last if outcome(13) =~ /kept/;
+}
+is(outcome(13), 'gain kept kept applied there', 'until it ran often enough');
+
 # In the middle: taken back by hand, dropped by somebody, its table renamed,
 # another index of the same table, and a restart.
-stop_load();
 sql(q{
 SELECT count(*) FROM gone WHERE a = 1; SELECT count(*) FROM moved WHERE a = 1;
 SELECT recommend(20, 'create', 'other', 'other_20', 'CREATE INDEX other_20 ON public.other (a)');
