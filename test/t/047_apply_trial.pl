@@ -35,6 +35,10 @@ CREATE TABLE idle AS SELECT * FROM good;
 CREATE INDEX idle_b ON idle (b);
 CREATE TABLE nightly AS SELECT * FROM good;
 CREATE INDEX nightly_a ON nightly (a);
+CREATE TABLE slower AS SELECT * FROM good;
+CREATE INDEX slower_a ON slower (a) WITH (fillfactor = 30);
+CREATE FUNCTION pass() RETURNS bool VOLATILE LANGUAGE sql AS $$
+    SELECT pg_sleep(coalesce(current_setting('test.lag', true), '0')::float8) IS NOT NULL $$;
 CREATE TABLE report AS SELECT * FROM trap;
 CREATE INDEX report_kind ON report (kind);
 CREATE TABLE gone AS SELECT * FROM good;
@@ -197,7 +201,7 @@ is(outcome(13), 'gain kept kept applied there', 'until it ran often enough');
 # In the middle: taken back by hand, dropped by somebody, its table renamed,
 # another index of the same table, and a restart.
 sql(q{
-SELECT count(*) FROM gone WHERE a = 1; SELECT count(*) FROM moved WHERE a = 1;
+SELECT count(*) FROM gone WHERE a = 1; SELECT count(*) FROM moved WHERE a = 1; SELECT sum(b) FROM other WHERE a = 1;
 SELECT recommend(20, 'create', 'other', 'other_20', 'CREATE INDEX other_20 ON public.other (a)');
 SELECT recommend(21, 'create', 'gone', 'gone_21', 'CREATE INDEX gone_21 ON public.gone (a)');
 SELECT recommend(22, 'create', 'moved', 'moved_22', 'CREATE INDEX moved_22 ON public.moved (a)');
@@ -272,17 +276,24 @@ stop_load();
 
 # Too few executions for arms: against before.
 sql('SELECT count(*) FROM seldom WHERE a = 1') for (1 .. 40);
+# everything has become slower since, and the index is a copy of one that is there
+sql('SELECT count(*) FROM slower WHERE a = 1 AND pass()') for (1 .. 40);
+sql("ALTER DATABASE postgres SET test.lag = '0.002'");
 sql(q{
 ALTER SYSTEM SET pg_hone.trial_time = 4;
 SELECT pg_reload_conf();
 SELECT recommend(30, 'create', 'seldom', 'seldom_30', 'CREATE INDEX seldom_30 ON public.seldom (a)');
 SELECT recommend(31, 'create', 'useless', 'useless_31', 'CREATE INDEX useless_31 ON public.useless (a)');
+SELECT recommend(32, 'create', 'slower', 'slower_32', 'CREATE INDEX slower_32 ON public.slower (a)');
 CALL hone.apply(30);
 CALL hone.apply(31);
+CALL hone.apply(32);
 });
-for (1 .. 4) { sql('SELECT count(*) FROM seldom WHERE a = 1') for (1, 2); sleep(1); }
+for (1 .. 4) { sql("SELECT count(*) FROM $_") for ('seldom WHERE a = 1', 'slower WHERE a = 1 AND pass()') x 2; sleep(1); }
 wait_until_over(30, 'too few executions');
 is(sql("SELECT verdict ->> 'method' || ' ' || state FROM hone.actions WHERE recommendation_id = 30"), 'before and after kept', 'before and after, and it says so');
+wait_until_over(32, 'too few executions, and a slower server');
+is(sql('SELECT finding FROM hone.trial_queries WHERE expected AND action_id = ' . action_id(32)), 'open', 'is not what the index did');
 wait_until_over(31, 'none at all');
 is(outcome(31), 'uncertain inconclusive reverted reverted gone', 'what nobody used goes');
 
