@@ -76,6 +76,16 @@ UNION ALL SELECT * FROM pg_temp.judge('one may be much worse', ARRAY[pg_temp.q('
 UNION ALL SELECT * FROM pg_temp.judge('not after enough', ARRAY[pg_temp.q('better'), pg_temp.q('open', '{"looks": 4, "executions": 240, "high": 1.6}')])
 UNION ALL SELECT * FROM pg_temp.judge('not, by its limit', ARRAY[pg_temp.q('better'), pg_temp.q('open', '{"looks": 1, "executions": 30, "high": 1.4}')]);
 
+-- gain: what is not certain yet, and what has not come yet
+SELECT * FROM pg_temp.judge('one of weight much slower so far', ARRAY[pg_temp.q('better', '{"gain_ms": 999}'), pg_temp.q('open', '{"looks": 0, "executions": 2, "gain_ms": -1000, "total_ms": 1100}')], '{"age_s": 86400}')
+UNION ALL SELECT * FROM pg_temp.judge('less than gains', ARRAY[pg_temp.q('better', '{"gain_ms": 1001}'), pg_temp.q('open', '{"looks": 0, "executions": 2, "gain_ms": -1000, "total_ms": 1100}')], '{"age_s": 86400}')
+UNION ALL SELECT * FROM pg_temp.judge('a little slower', ARRAY[pg_temp.q('better', '{"gain_ms": 999}'), pg_temp.q('open', '{"gain_ms": -1000, "total_ms": 3000}')])
+UNION ALL SELECT * FROM pg_temp.judge('until the time is up', ARRAY[pg_temp.q('better', '{"gain_ms": 999}'), pg_temp.q('open', '{"looks": 0, "executions": 2, "gain_ms": -1000, "total_ms": 1100}')], '{"age_s": 604800}')
+UNION ALL SELECT * FROM pg_temp.judge('one is due', ARRAY[pg_temp.q('better')], '{"to_come": true}')
+UNION ALL SELECT * FROM pg_temp.judge('not for longer than a third', ARRAY[pg_temp.q('better')], '{"to_come": true, "age_s": 86400}')
+UNION ALL SELECT * FROM pg_temp.judge('harm does not wait', ARRAY[pg_temp.q('worse', '{"ratio": 2}')], '{"to_come": true}')
+UNION ALL SELECT * FROM pg_temp.judge('a drop does', ARRAY[pg_temp.q('open', '{"affected": false}')], '{"kind": "drop", "to_come": true, "limit_s": 604800}');
+
 -- the time is up
 SELECT * FROM pg_temp.judge('used, promised', ARRAY[pg_temp.q('open')], '{"age_s": 259200}')
 UNION ALL SELECT * FROM pg_temp.judge('used, little promised', ARRAY[pg_temp.q('open')], '{"age_s": 259200, "what_if_gain": 0.19}')

@@ -327,7 +327,7 @@ COMMENT ON FUNCTION hone.plan_outline(jsonb) IS
 
 CREATE FUNCTION hone.explain_recommendation(id bigint)
 RETURNS text
-LANGUAGE plpgsql STABLE STRICT PARALLEL SAFE
+LANGUAGE plpgsql STABLE STRICT PARALLEL RESTRICTED
 SET search_path = pg_catalog, pg_temp
 AS $$
 DECLARE
@@ -347,7 +347,13 @@ BEGIN
     END IF;
     partitioned := coalesce((SELECT c.relkind FROM pg_class c WHERE c.oid = to_regclass(r.table_name)) = 'p', false);
     story := format(E'Recommendation %s (%s), made at %s\n\n%s;\n\nWhy\n',
-                    r.id, r.status, r.created_at, r.definition);
+                    r.id, r.status || coalesce((SELECT format(', and action %s is %s', a.id,
+                                                    CASE a.state WHEN 'trial' THEN 'on trial' ELSE a.state END)
+                                                FROM hone.actions a
+                                                WHERE a.recommendation_id = r.id
+                                                  AND a.state IN ('queued', 'building', 'trial')
+                                                ORDER BY a.id DESC LIMIT 1), ''),
+                    r.created_at, r.definition);
     IF r.action = 'create' AND r.cost_without IS NOT NULL THEN
         story := story || format(E'  Helps %s and makes %s dearer. The queries whose plans use it are estimated to cost\n'
             || E'  %s now and %s with all that is recommended; with all but this index, %s.\n'

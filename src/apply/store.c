@@ -86,14 +86,23 @@ check_status(const Recommendation *rec, const char *wanted, int elevel)
 		ereport(elevel,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("recommendation " INT64_FORMAT " is %s, not %s",
-						id, rec->status, wanted)));
+						id, rec->status, wanted),
+				 strcmp(wanted, "proposed") != 0 ? 0 :
+				 strcmp(rec->status, "applied") == 0 ?
+				 errhint("Use CALL hone.revert() to take it back.") :
+				 strcmp(rec->status, "superseded") == 0 ?
+				 errhint("A later run of the advisor replaced it; see hone.recommendations.") :
+				 errhint("Its definition can be carried out by hand.")));
 		return false;
 	}
 	if (is_pending(id))
 	{
 		ereport(elevel,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("recommendation " INT64_FORMAT " is being worked on already", id)));
+				 errmsg("recommendation " INT64_FORMAT " is being worked on already", id),
+				 strcmp(wanted, "proposed") == 0 ?
+				 errhint("See hone.actions for its state; CALL hone.revert() gives it up.") :
+				 errhint("See hone.actions for its state.")));
 		return false;
 	}
 	return true;

@@ -92,8 +92,13 @@ BEGIN
             q.queryid, q.username, round((q.weight * 100)::numeric, 1),
             coalesce(left(regexp_replace(q.query, '\s+', ' ', 'g'), 200), '(text not known)'));
         IF NOT q.uses_index THEN
-            story := story || format(E'    does not use the index (%s executions with it, %s without)\n',
-                                     q.executions_with, q.executions_without);
+            story := story || CASE
+                WHEN q.executions_with = 0 AND q.executions_without = 0 THEN E'    did not run yet\n'
+                WHEN q.executions_with = 0 THEN
+                    format(E'    did not run yet where the index is seen (%s executions without it)\n',
+                           q.executions_without)
+                ELSE format(E'    does not use the index (%s executions with it, %s without)\n',
+                            q.executions_with, q.executions_without) END;
             CONTINUE;
         END IF;
         story := story || format(
@@ -104,8 +109,9 @@ BEGIN
             coalesce(round(q.blocks_without::numeric, 1)::text, '-'));
         story := story || CASE
             WHEN q.ratio IS NULL THEN E'    not looked at yet\n'
-            ELSE format(E'    %s%s: %s times as long as %s, certainly between %s and %s\n',
+            ELSE format(E'    %s%s: %s times as %s as %s, certainly between %s and %s\n',
                         q.finding, coalesce(' by ' || q.found_by, ''), round(q.ratio::numeric, 3),
+                        CASE q.found_by WHEN 'blocks' THEN 'many blocks' ELSE 'long' END,
                         CASE t.kind WHEN 'drop' THEN 'with it' ELSE 'without it' END,
                         round(q.ratio_low::numeric, 3),
                         CASE WHEN q.ratio_high < 'Infinity' THEN round(q.ratio_high::numeric, 3)::text

@@ -14,9 +14,10 @@
  * - It has weight if it takes 1 % of the database's time or more. What has no
  *	 weight cannot turn a verdict against an index: only its time counts.
  * - The verdict waits for an affected query of weight that was not looked at
- *	 yet, or of which it is not excluded that it is much worse; but not longer
- *	 than a third of the trial's time (by default a day, which has seen each
- *	 hour).
+ *	 yet, or of which it is not excluded that it is much worse, and for one that
+ *	 is due and has not run; but not longer than a third of the trial's time (by
+ *	 default a day, which has seen each hour). One that ran too seldom to be
+ *	 certain of still counts against keeping if it was much slower so far.
  * - Gains and losses are times: what all executions would have gained if all
  *	 had seen the change. Only what is certain counts, except where said.
  *
@@ -101,6 +102,28 @@ open_gain(const HoneTrialFigures *f)
 	return sum;
 }
 
+/*
+ * What may be lost yet: by queries of weight that are much slower so far, but ran
+ * too seldom to be certain. The loss is of all executions, total_ms half of that
+ * with and half without, so r times as slow is a loss of 2 (r - 1) / (r + 1).
+ */
+static double
+open_loss(const HoneTrialFigures *f)
+{
+	double		much = 2 * (MUCH_WORSE - 1) / (MUCH_WORSE + 1);
+	double		sum = 0;
+
+	for (int i = 0; i < f->count; i++)
+	{
+		const HoneTrialQuery *query = &f->queries[i];
+
+		if (has_weight(query) && query->finding == HONE_FINDING_OPEN &&
+			-query->gain_ms > much * query->total_ms)
+			sum -= query->gain_ms;
+	}
+	return sum;
+}
+
 static double
 net_gain(const HoneTrialFigures *f)
 {
@@ -129,6 +152,8 @@ is_waited_for(const HoneTrialFigures *f, const HoneTrialQuery *query)
 static bool
 waits(const HoneTrialFigures *f)
 {
+	if (f->to_come && f->age_s < f->limit_s * WAIT_SHARE)
+		return true;
 	for (int i = 0; i < f->count; i++)
 		if (is_waited_for(f, &f->queries[i]))
 			return true;
@@ -268,14 +293,15 @@ no_net_gain(const HoneTrialFigures *f)
 static bool
 gain_is_certain(const HoneTrialFigures *f)
 {
-	return confirmed_gain(f) > 0 && net_gain(f) > 0 && !waits(f) && writes_are_known(f);
+	return confirmed_gain(f) > 0 && net_gain(f) > open_loss(f) && !waits(f) &&
+		writes_are_known(f);
 }
 
 static bool
 uncertain_but_used(const HoneTrialFigures *f)
 {
 	return time_is_up(f) && is_used(f) && f->what_if_gain >= SURE_OF_ADVICE &&
-		net_gain(f) >= 0;
+		net_gain(f) >= open_loss(f);
 }
 
 /* Drops: the change is that the index is gone. */
@@ -310,7 +336,7 @@ drop_seems_harmless(const HoneTrialFigures *f)
 	if (f->age_s >= f->limit_s / 2)
 		return true;
 	if (!is_used(f))
-		return f->executions >= ENOUGH || f->age_s >= f->limit_s * LOOK_SHARE;
+		return (f->executions >= ENOUGH && !waits(f)) || f->age_s >= f->limit_s * LOOK_SHARE;
 	return !waits(f) && saw_enough(f);
 }
 
@@ -382,10 +408,10 @@ hone_apply_judge(const HoneTrialFigures *figures)
 	" coalesce(f.\"over\", false), coalesce(f.age_s, 0), coalesce(f.limit_s, 259200)," \
 	" coalesce(f.what_if_gain, 0), coalesce(f.executions, 0)," \
 	" coalesce(f.writes_expected, false), coalesce(f.writes, 0)," \
-	" coalesce(f.writes_low, 0), coalesce(f.writes_loss_ms, 0)" \
+	" coalesce(f.writes_low, 0), coalesce(f.writes_loss_ms, 0), coalesce(f.to_come, false)" \
 	" FROM pg_catalog.jsonb_to_record($1) AS f (kind text, hidden bool, \"over\" bool," \
 	" age_s float8, limit_s float8, what_if_gain float8, executions bigint," \
-	" writes_expected bool, writes bigint, writes_low float8, writes_loss_ms float8)"
+	" writes_expected bool, writes bigint, writes_low float8, writes_loss_ms float8, to_come bool)"
 
 #define QUERIES_SQL \
 	"SELECT coalesce(q.expected, false), coalesce(q.affected, false), coalesce(q.weight, 0)," \
@@ -448,6 +474,7 @@ read_figures(HoneTrialFigures *f, Datum given)
 	f->writes = DatumGetInt64(column(0, 9));
 	f->writes_low = number_at(0, 10);
 	f->writes_loss_ms = number_at(0, 11);
+	f->to_come = DatumGetBool(column(0, 12));
 }
 
 static void

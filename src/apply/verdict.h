@@ -43,6 +43,8 @@ typedef struct HoneTrialFigures
 	double		what_if_gain;	/* the advisor's, 0 to 1 */
 	int64		executions;		/* of all statements on the table, in the smaller arm */
 
+	bool		to_come;		/* a query of weight on the table has not run since it began */
+
 	bool		writes_expected;	/* the table was written to before */
 	int64		writes;			/* executions since then */
 	double		writes_low;		/* limit of their ratio, after to before */

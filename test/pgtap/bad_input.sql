@@ -341,6 +341,8 @@ SELECT hone.find_before_after(NULL)|\N|1
 SELECT hone.find_after_hiding(-1)|\N|1
 SELECT hone.find_after_hiding(NULL)|\N|1
 SELECT hone.trial_figures(-1, false)|\N|1
+SELECT hone.trial_waits_for(-1)|\N|1
+SELECT hone.trial_waits_for(NULL)|\N|1
 SELECT hone.trial_figures(NULL, false)|\N|1
 SELECT hone.trial_verdict(-1, 'x', 'x', 'x', NULL)|\N|1
 SELECT hone.trial_verdict(NULL, 'x', 'x', 'x', NULL)|\N|1

@@ -35,6 +35,14 @@ CREATE TABLE needed AS SELECT * FROM good;
 CREATE INDEX needed_a ON needed (a);
 CREATE TABLE idle AS SELECT * FROM good;
 CREATE INDEX idle_b ON idle (b);
+CREATE TABLE nightly AS SELECT * FROM good;
+CREATE INDEX nightly_a ON nightly (a);
+CREATE TABLE slower AS SELECT * FROM good;
+CREATE INDEX slower_a ON slower (a) WITH (fillfactor = 30);
+CREATE FUNCTION pass() RETURNS bool VOLATILE LANGUAGE sql AS $$
+    SELECT pg_sleep(coalesce(current_setting('test.lag', true), '0')::float8) IS NOT NULL $$;
+CREATE TABLE report AS SELECT * FROM trap;
+CREATE INDEX report_kind ON report (kind);
 CREATE TABLE gone AS SELECT * FROM good;
 CREATE TABLE moved AS SELECT * FROM good;
 CREATE TABLE seldom AS SELECT * FROM good;
@@ -156,6 +164,14 @@ is(outcome(5), 'harmless kept kept applied gone', 'the unused index is dropped')
 sql('CALL hone.revert(5)');
 is(sql("SELECT indexdef FROM pg_indexes WHERE indexname = 'idle_b'"), 'CREATE INDEX idle_b ON public.idle USING btree (b)', 'and can be had back');
 
+# What runs seldom is not seen in arms, and misses the index when nobody sees it.
+sql('SELECT sum(b) FROM nightly WHERE a = 7') for (1 .. 20);
+sql(q{SELECT recommend(6, 'drop', 'nightly', 'nightly_a', 'DROP INDEX nightly_a'); CALL hone.apply(6)});
+wait_for("SELECT hidden FROM hone.trial_store WHERE action_id = " . action_id(6), 'the index of a rare query is hidden from all');
+sql('SELECT sum(b) FROM nightly WHERE a = 7') for (1 .. 10);
+wait_until_over(6, 'the drop was judged');
+is(outcome(6), 'worse reverted reverted reverted there', 'and seen again, though there were few executions');
+
 # What is not tried, and says why.
 sql(q{
 SELECT recommend(10, 'create', 'other', 'other_10', 'CREATE INDEX other_10 ON public.other (b, a)');
@@ -172,11 +188,34 @@ is(sql(q{SELECT string_agg(state || ' ' || (verdict ->> 'reason'), E'\n' ORDER B
 	. "kept not tried: no statement on the table was seen", 'why there is no trial');
 sql('CALL hone.revert(10); CALL hone.revert(11); CALL hone.revert(12)');
 
+# A frequent query gains at once; a report that comes regularly uses it, too, and
+# has not run yet.
+stop_load();
+my $report = 'SELECT t, pg_sleep(0.02) FROM report WHERE kind BETWEEN 0 AND 20 ORDER BY t DESC LIMIT 5';
+my $frequent = 'DO $$BEGIN FOR i IN 1 .. 5 LOOP PERFORM max(t) FROM report WHERE id > 0; END LOOP; END$$';
+sql('SELECT hone.reset_query_stats()');
+sql($frequent);
+for (1 .. 3) { sleep(8) if $_ > 1; sql($report); }
+sql(q{SELECT recommend(13, 'create', 'report', 'report_t', 'CREATE INDEX report_t ON public.report (t)'); CALL hone.apply(13)});
+for (1 .. 200)
+{
+	sql($frequent);
+	last if sql('SELECT turns >= 6 AND EXISTS (SELECT FROM hone.trial_queries q WHERE q.action_id = t.action_id AND finding = \'better\')
+		FROM hone.trials t WHERE action_id = ' . action_id(13)) eq 't';
+}
+is(sql("SELECT string_agg(finding, ' ' ORDER BY finding) FROM hone.trial_queries WHERE expected AND action_id = " . action_id(13)), 'better open', 'the frequent query is known to gain');
+is(outcome(13), 'trial proposed there hidden', 'and the report is waited for');
+for (1 .. 200)
+{
+	sql($_) for ($frequent, $report);
+	last if outcome(13) =~ /kept/;
+}
+is(outcome(13), 'gain kept kept applied there', 'until it ran often enough');
+
 # In the middle: taken back by hand, dropped by somebody, its table renamed,
 # another index of the same table, and a restart.
-stop_load();
 sql(q{
-SELECT count(*) FROM gone WHERE a = 1; SELECT count(*) FROM moved WHERE a = 1;
+SELECT count(*) FROM gone WHERE a = 1; SELECT count(*) FROM moved WHERE a = 1; SELECT sum(b) FROM other WHERE a = 1;
 SELECT recommend(20, 'create', 'other', 'other_20', 'CREATE INDEX other_20 ON public.other (a)');
 SELECT recommend(21, 'create', 'gone', 'gone_21', 'CREATE INDEX gone_21 ON public.gone (a)');
 SELECT recommend(22, 'create', 'moved', 'moved_22', 'CREATE INDEX moved_22 ON public.moved (a)');
@@ -265,17 +304,24 @@ stop_load();
 
 # Too few executions for arms: against before.
 sql('SELECT count(*) FROM seldom WHERE a = 1') for (1 .. 40);
+# everything has become slower since, and the index is a copy of one that is there
+sql('SELECT count(*) FROM slower WHERE a = 1 AND pass()') for (1 .. 40);
+sql("ALTER DATABASE postgres SET test.lag = '0.002'");
 sql(q{
 ALTER SYSTEM SET pg_hone.trial_time = 4;
 SELECT pg_reload_conf();
 SELECT recommend(30, 'create', 'seldom', 'seldom_30', 'CREATE INDEX seldom_30 ON public.seldom (a)');
 SELECT recommend(31, 'create', 'useless', 'useless_31', 'CREATE INDEX useless_31 ON public.useless (a)');
+SELECT recommend(32, 'create', 'slower', 'slower_32', 'CREATE INDEX slower_32 ON public.slower (a)');
 CALL hone.apply(30);
 CALL hone.apply(31);
+CALL hone.apply(32);
 });
-for (1 .. 4) { sql('SELECT count(*) FROM seldom WHERE a = 1') for (1, 2); sleep(1); }
+for (1 .. 4) { sql("SELECT count(*) FROM $_") for ('seldom WHERE a = 1', 'slower WHERE a = 1 AND pass()') x 2; sleep(1); }
 wait_until_over(30, 'too few executions');
 is(sql("SELECT verdict ->> 'method' || ' ' || state FROM hone.actions WHERE recommendation_id = 30"), 'before and after kept', 'before and after, and it says so');
+wait_until_over(32, 'too few executions, and a slower server');
+is(sql('SELECT finding FROM hone.trial_queries WHERE expected AND action_id = ' . action_id(32)), 'open', 'is not what the index did');
 wait_until_over(31, 'none at all');
 is(outcome(31), 'uncertain inconclusive reverted reverted gone', 'what nobody used goes');
 
