@@ -175,8 +175,11 @@ supersede(HoneRun *run)
 	Oid			types[] = {OIDOID};
 	Datum		values[] = {ObjectIdGetDatum(run->caller)};
 
+	/* What somebody is about to dismiss or apply is left to him. */
 	execute("UPDATE hone.recommendation_store SET status = 'superseded'"
-			" WHERE status = 'proposed' AND requested_by = $1", 1, types, values, NULL);
+			" WHERE id = ANY (ARRAY(SELECT r.id FROM hone.recommendation_store r"
+			" WHERE r.status = 'proposed' AND r.requested_by = $1 FOR NO KEY UPDATE SKIP LOCKED))",
+			1, types, values, NULL);
 }
 
 /* What is stored of one recommendation. */

@@ -82,8 +82,10 @@ BEGIN
             part.predicate, a.definition, now(), ends, 1, said, gain,
             jsonb_build_array(one), array_remove(ARRAY[a.recommendation_id], NULL));
     END IF;
-    DELETE FROM hone.ban_store b
-    WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relid);
+    DELETE FROM hone.ban_store d
+    WHERE d.id = ANY (ARRAY(SELECT b.id FROM hone.ban_store b
+                            WHERE NOT EXISTS (SELECT FROM pg_class c WHERE c.oid = b.relid)
+                            FOR UPDATE SKIP LOCKED));
     RETURN ends;
 END
 $$;
@@ -275,7 +277,7 @@ BEGIN
     IF n >= most THEN
         RETURN format('%s were built or taken back in the last 24 hours (pg_hone.auto_builds_per_day)', n);
     END IF;
-    SELECT r.size_bytes + coalesce(sum(coalesce(pg_relation_size(c.oid), CASE WHEN a.state IN ('queued', 'building')
+    SELECT r.size_bytes + coalesce(sum(coalesce(hone.relation_bytes(c.oid), CASE WHEN a.state IN ('queued', 'building')
                                                 THEN a.size_bytes END)), 0) INTO bytes
     FROM hone.action_store a
          LEFT JOIN pg_class c ON c.oid = a.index_oid AND c.relname = a.index_name

@@ -374,7 +374,7 @@ plan(Work *work, HoneTryResult *result)
 	{
 		set_lock_timeout(hone_apply_build_lock_timeout_ms);
 		hone_jobs_try(plan_step, work, result);
-		set_lock_timeout(0);
+		set_lock_timeout(HONE_STEP_LOCK_TIMEOUT_MS);
 		if (result->ok ||
 			(result->sqlerrcode != ERRCODE_INTERNAL_ERROR &&
 			 result->sqlerrcode != ERRCODE_UNDEFINED_TABLE) ||

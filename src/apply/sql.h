@@ -29,4 +29,9 @@
 	" AND (a.after_creates OR a.needs_index IS NOT NULL)" \
 	" AND ROW(b.queued_at, b.id) OPERATOR(pg_catalog.<) ROW(a.queued_at, a.id)))"
 
+/* The action $1 if it is queued, and nobody is about to take it back. */
+#define QUEUED_UNLOCKED \
+	"SELECT q.id FROM hone.action_store q WHERE q.id OPERATOR(pg_catalog.=) $1" \
+	" AND q.state OPERATOR(pg_catalog.=) 'queued' FOR NO KEY UPDATE SKIP LOCKED"
+
 #endif							/* HONE_APPLY_SQL_H */

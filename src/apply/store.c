@@ -438,7 +438,8 @@ hone_apply_candidates(HoneTake kind, MemoryContext context, int *count)
 	" THEN a.undo_definition ELSE a.definition END, a.after_creates, a.needs_index," \
 	" a.operation OPERATOR(pg_catalog.=) 'reindex'," \
 	" a.new_index_oid, a.size_bytes, a.attempts, a.postponements" \
-	" FROM hone.action_store a WHERE " condition " AND a.id OPERATOR(pg_catalog.=) $1"
+	" FROM hone.action_store a WHERE " condition " AND a.id OPERATOR(pg_catalog.=) $1" \
+	" FOR NO KEY UPDATE OF a SKIP LOCKED"
 
 static const char *const take_sql[] = {
 	[HONE_TAKE_QUEUED] = TAKE_SQL(WHERE_QUEUED),
@@ -473,6 +474,26 @@ make_action(void)
 	return action;
 }
 
+/*
+ * Has somebody locked the row of the recommendation, which the end of the action
+ * is to be noted in? (hone.dismiss() in a transaction that is left open, for one.)
+ */
+static bool
+recommendation_is_locked(int64 recommendation_id)
+{
+	Arguments	args = {0};
+
+	add_int8(&args, recommendation_id);
+	return run("SELECT 1 FROM hone.recommendation_store WHERE id OPERATOR(pg_catalog.=) $1"
+			   " FOR NO KEY UPDATE SKIP LOCKED", &args) == 0 &&
+		run("SELECT 1 FROM hone.recommendation_store WHERE id OPERATOR(pg_catalog.=) $1",
+			&args) > 0;
+}
+
+/*
+ * What somebody has locked is left alone: who leaves a transaction open shall not
+ * have a builder, which others wait for, wait for him.
+ */
 HoneAction *
 hone_apply_take(HoneTake kind, int64 id, MemoryContext context)
 {
@@ -486,6 +507,8 @@ hone_apply_take(HoneTake kind, int64 id, MemoryContext context)
 	old = MemoryContextSwitchTo(context);
 	action = make_action();
 	MemoryContextSwitchTo(old);
+	if (recommendation_is_locked(action->recommendation_id))
+		return NULL;
 	action->partitioned = !action->is_reindex && hone_apply_is_partitioned(action);
 	return action;
 }
@@ -528,8 +551,7 @@ hone_apply_record_start(const HoneAction *action)
 			   " retry_at = NULL, postponements = 0, looked_at = pg_catalog.clock_timestamp(),"
 			   " started_at = pg_catalog.clock_timestamp(), pid = pg_catalog.pg_backend_pid(),"
 			   " attempts = attempts OPERATOR(pg_catalog.+) 1"
-			   " WHERE id OPERATOR(pg_catalog.=) $1"
-			   " AND state OPERATOR(pg_catalog.=) 'queued'", &args) > 0;
+			   " WHERE id OPERATOR(pg_catalog.=) (" QUEUED_UNLOCKED ")", &args) > 0;
 }
 
 /* Only the index itself, not what an event trigger may make beside it. */

@@ -104,8 +104,11 @@ BEGIN
     IF (SELECT c.preloaded FROM hone.collector_cost() c) THEN
         PERFORM hone.forget_trial(action_id);
     END IF;
-    UPDATE hone.action_store a SET retry_at = NULL
-    WHERE a.relid = t.relid AND a.state = 'queued' AND starts_with(a.waiting_for, 'the trial of ');
+    UPDATE hone.action_store q SET retry_at = NULL
+    WHERE q.id = ANY (ARRAY(SELECT a.id FROM hone.action_store a
+                            WHERE a.relid = t.relid AND a.state = 'queued'
+                              AND starts_with(a.waiting_for, 'the trial of ')
+                            FOR NO KEY UPDATE SKIP LOCKED));
 
     -- What was taken back by its figures is not to come again soon.
     IF back AND role IS NULL AND (SELECT c.preloaded FROM hone.collector_cost() c) THEN

@@ -31,7 +31,8 @@ SELECT q.action_id, q.queryid,
                  ORDER BY h.first_seen USING OPERATOR(pg_catalog.>) LIMIT 1),
                 (SELECT r.query FROM hone.recommendation_query_store r
                  WHERE r.recommendation_id OPERATOR(pg_catalog.=) a.recommendation_id
-                   AND r.queryid OPERATOR(pg_catalog.=) q.queryid LIMIT 1),
+                   AND r.queryid OPERATOR(pg_catalog.=) q.queryid
+                   AND r.userid OPERATOR(pg_catalog.=) q.userid LIMIT 1),
                 (SELECT s.query FROM hone.query_stats s
                  WHERE s.queryid OPERATOR(pg_catalog.=) q.queryid
                    AND s.userid OPERATOR(pg_catalog.=) q.userid

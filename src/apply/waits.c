@@ -4,7 +4,8 @@
  *
  * Everything here is one static statement as the extension's owner, in a short
  * transaction of the builder's, or of a call that is about to wait; callers are
- * connected to SPI. What it says of other processes is true at that moment only,
+ * connected to SPI. A row that somebody has locked is not waited for: then it is
+ * not noted. What it says of other processes is true at that moment only,
  * and nothing depends on its being true later: the statement has its time limits.
  */
 #include "postgres.h"
@@ -27,7 +28,7 @@ hone_apply_postpone(const HoneAction *action, const char *why, int retry_s)
 		" looked_at = pg_catalog.clock_timestamp(),"
 		" retry_at = pg_catalog.clock_timestamp() OPERATOR(pg_catalog.+)"
 		" pg_catalog.make_interval(secs => $3)"
-		" WHERE id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'queued'", &args);
+		" WHERE id OPERATOR(pg_catalog.=) (" QUEUED_UNLOCKED ")", &args);
 }
 
 void
@@ -38,7 +39,7 @@ hone_apply_note_waiting(const HoneAction *action, const char *why)
 	add_int8(&args, action->id);
 	add_text(&args, why);
 	run("UPDATE hone.action_store SET waiting_for = $2, looked_at = pg_catalog.clock_timestamp()"
-		" WHERE id OPERATOR(pg_catalog.=) $1 AND state OPERATOR(pg_catalog.=) 'queued'", &args);
+		" WHERE id OPERATOR(pg_catalog.=) (" QUEUED_UNLOCKED ")", &args);
 }
 
 void
@@ -48,7 +49,8 @@ hone_apply_note_no_slot(void)
 
 	run("UPDATE hone.action_store a SET looked_at = pg_catalog.clock_timestamp(),"
 		" waiting_for = '" HONE_WAITS_FOR_TURN "as many indexes as pg_hone.max_builds allows are being worked on'"
-		" WHERE " WHERE_QUEUED, &args);
+		" WHERE a.id OPERATOR(pg_catalog.=) ANY (ARRAY(SELECT a.id FROM hone.action_store a"
+		" WHERE " WHERE_QUEUED " FOR NO KEY UPDATE OF a SKIP LOCKED))", &args);
 }
 
 /*

@@ -288,7 +288,7 @@ hone_jobs_run_ddl(const HoneDdl *ddl, HoneTryResult *result)
 	hone_jobs_try_raw(run_statement, unconstify(HoneDdl *, ddl), result);
 
 	SetSessionAuthorization(BOOTSTRAP_SUPERUSERID, true);
-	set_lock_timeout(0);
+	set_lock_timeout(HONE_STEP_LOCK_TIMEOUT_MS);
 	watched = NULL;
 	debug_query_string = NULL;
 	MemoryContextDelete(ddl_context);

@@ -75,6 +75,14 @@ extern void hone_jobs_try(HoneTryFunction function, void *arg,
  */
 extern void hone_jobs_pause(int ms, HoneTryResult *result);
 
+/*
+ * What a worker's own steps wait for a lock at most (lock_timeout between
+ * statements of hone_jobs_run_ddl(), which have their own): rows of our tables
+ * can be locked by whoever calls our functions in a transaction and leaves it
+ * open.
+ */
+#define HONE_STEP_LOCK_TIMEOUT_MS 5000
+
 /* in ddl.c */
 
 typedef struct HoneDdl

@@ -110,7 +110,7 @@ hone_jobs_worker_connect(Oid dbid, const char *application_name)
 	set_option("default_transaction_read_only", "off");
 	set_option("default_transaction_isolation", "read committed");
 	set_option("statement_timeout", "0");
-	set_option("lock_timeout", "0");
+	set_option("lock_timeout", CppAsString2(HONE_STEP_LOCK_TIMEOUT_MS));
 
 	/*
 	 * What we do ourselves is no workload; and a round that was captured would

@@ -228,10 +228,13 @@ hone_whatif_forget_gone(void)
 	Arguments	args = {0};
 
 	SPI_connect();
-	if (run("DELETE FROM hone.hidden_index_store s WHERE NOT EXISTS ("
+	/* Who is about to do the same is not waited for. */
+	if (run("DELETE FROM hone.hidden_index_store d WHERE d.index_oid"
+			" OPERATOR(pg_catalog.=) ANY (ARRAY("
+			"SELECT s.index_oid FROM hone.hidden_index_store s WHERE NOT EXISTS ("
 			"SELECT 1 FROM pg_catalog.pg_index i"
 			" WHERE i.indexrelid OPERATOR(pg_catalog.=) s.index_oid"
-			" AND i.indrelid OPERATOR(pg_catalog.=) s.relid)", &args) > 0)
+			" AND i.indrelid OPERATOR(pg_catalog.=) s.relid) FOR UPDATE SKIP LOCKED))", &args) > 0)
 	{
 		invalidate_store();
 		(void) GetCurrentCommandId(true);
