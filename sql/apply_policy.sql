@@ -66,7 +66,8 @@ SELECT * FROM pg_temp.judge('worse but not clearly', ARRAY[pg_temp.q('better', '
 UNION ALL SELECT * FROM pg_temp.judge('before enough is known', ARRAY[pg_temp.q('better', '{"gain_ms": 10, "executions": 200}'), pg_temp.q('worse', '{"low": 1.05, "gain_ms": -11}')]);
 
 -- gain
-SELECT * FROM pg_temp.judge('at the first look', ARRAY[pg_temp.q('better', '{"looks": 1, "executions": 8}')])
+SELECT * FROM pg_temp.judge('at the first look', ARRAY[pg_temp.q('better', '{"looks": 1, "executions": 30}')])
+UNION ALL SELECT * FROM pg_temp.judge('at an early look', ARRAY[pg_temp.q('better', '{"looks": 1, "executions": 8}')])
 UNION ALL SELECT * FROM pg_temp.judge('of no weight', ARRAY[pg_temp.q('better', '{"weight": 0.001}')])
 UNION ALL SELECT * FROM pg_temp.judge('better, yet dearer in total', ARRAY[pg_temp.q('better', '{"gain_ms": -5}')])
 UNION ALL SELECT * FROM pg_temp.judge('one of weight without a look', ARRAY[pg_temp.q('better'), pg_temp.q('open', '{"looks": 0, "executions": 29}')])

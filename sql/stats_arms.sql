@@ -16,6 +16,8 @@ VACUUM ANALYZE stats_arms_t;
 -- made anew; one that is written into the table by hand has not.
 CREATE PROCEDURE stats_arms_turn() LANGUAGE plpgsql AS $$
 BEGIN
+    -- to the other turn of its pair
+    UPDATE hone.hidden_index_store SET turn = (turn # 1) - 1 WHERE trial > 1000000;
     PERFORM hone.turn_trial(trial) FROM hone.hidden_index_store WHERE trial > 1000000;
 END $$;
 CREATE PROCEDURE stats_arms_known() LANGUAGE plpgsql AS $$
@@ -103,7 +105,7 @@ FROM (SELECT queryid, sum(executions) AS executions, sum(rows) AS rows, sum(tota
 -- The arm is the plan's, wherever the session stands when it runs.
 SELECT hone.reset_query_stats() IS NOT NULL AS reset;
 EXECUTE stats_arms_p (1);
-UPDATE hone.hidden_index_store SET turn = turn + 1 WHERE trial = 1000001;
+UPDATE hone.hidden_index_store SET turn = turn # 1 WHERE trial = 1000001;
 CALL stats_arms_known();
 EXECUTE stats_arms_p (1);
 SELECT count(*) FROM stats_arms_t WHERE b = 4;

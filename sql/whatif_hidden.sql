@@ -181,9 +181,12 @@ SELECT hone.show_index('p21_v_idx');
 SELECT reads('EXECUTE parts(7)');
 
 -- A session sees one arm of a trial, changes sides with the turn, and plans say so.
-CREATE FUNCTION change_side(number bigint, statement text, wanted bool) RETURNS void LANGUAGE sql AS
-$$ SELECT hone.turn_trial(number) WHERE (SELECT visible FROM hone.plan_arms(statement) WHERE trial = number) <> wanted;
-   SELECT $$;
+CREATE FUNCTION change_side(number bigint, statement text, wanted bool) RETURNS void LANGUAGE plpgsql AS
+$$ BEGIN
+    WHILE (SELECT visible FROM hone.plan_arms(statement) WHERE trial = number) <> wanted LOOP
+        PERFORM hone.turn_trial(number);
+    END LOOP;
+END $$;
 CREATE TEMP TABLE seen (turn int, plan text, trial bigint, visible bool, used bool);
 SELECT hone.hide_for_trial('t_a', 'trial', 42, true);
 INSERT INTO seen SELECT 0, reads('SELECT * FROM t WHERE a = 7'), * FROM hone.plan_arms('SELECT * FROM t WHERE a = 7');
@@ -218,7 +221,7 @@ SELECT change_side(44, 'SELECT * FROM p WHERE v = 7', true);
 SELECT * FROM hone.plan_arms('SELECT * FROM p WHERE v = 7');
 SELECT * FROM hone.plan_arms('SELECT * FROM p22 WHERE v = 7');
 SELECT * FROM hone.plan_arms('SELECT * FROM p22 WHERE k = 7');
-SELECT hone.turn_trial(44);
+SELECT change_side(44, 'SELECT * FROM p WHERE v = 7', false);
 SELECT * FROM hone.plan_arms('SELECT * FROM p WHERE v = 7');
 SELECT reads('SELECT * FROM p22 WHERE v = 7');
 -- the indexes of one trial share its fate, and so does a copy that takes their place
@@ -253,7 +256,7 @@ SET min_parallel_table_scan_size = 0;
 SET parallel_leader_participation = off;
 SELECT change_side(42, 'SELECT * FROM t WHERE a = 7', false);
 SELECT DISTINCT in_worker() FROM few;
-SELECT hone.turn_trial(42);
+SELECT change_side(42, 'SELECT * FROM t WHERE a = 7', true);
 SELECT DISTINCT in_worker() FROM few;
 SET enable_seqscan = off;
 RESET parallel_setup_cost;
@@ -278,7 +281,7 @@ $$ BEGIN RAISE NOTICE 'inside: %', whatif_hidden.reads('SELECT * FROM whatif_hid
 SELECT asked('SELECT * FROM t WHERE a = whatif_hidden.inside(7)');
 
 -- Planner calls within planner calls: each has its own list and its own notes.
-SELECT hone.turn_trial(42);
+SELECT change_side(42, 'SELECT * FROM t WHERE a = 7', true);
 CREATE FUNCTION other(x int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS
 $$ BEGIN RETURN (SELECT count(*) FROM whatif_hidden.p WHERE v = x); END $$;
 SELECT * FROM hone.plan_arms('SELECT * FROM t WHERE a = whatif_hidden.other(7)');

@@ -12,7 +12,7 @@ CREATE TABLE hone.trial_store (
     what_if_gain   float8 NOT NULL,            -- the advisor's, 0 to 1
     server_started timestamptz NOT NULL,       -- whose statistics these are
     load_ms        float8 NOT NULL,            -- of the database's statements, at the start
-    turns          int NOT NULL DEFAULT 0,
+    turns          int NOT NULL DEFAULT 0,     -- even: a crossover is complete
     turned_at      timestamptz NOT NULL DEFAULT clock_timestamp(),
     looked_at      timestamptz,
     executions_with    bigint NOT NULL DEFAULT 0, -- of all statements on the table
@@ -417,6 +417,9 @@ BEGIN
         PERFORM hone.trial_hide(a.index_oid, 'drop', a.id, true);
     END IF;
     PERFORM hone.restart_trials_beside(a.id);
+    UPDATE hone.trial_store t
+    SET turns = (SELECT max(h.turn) FROM hone.hidden_index_store h WHERE h.trial = a.id) % 2
+    WHERE t.action_id = a.id;
     UPDATE hone.action_store s
     SET state = 'trial', trial = begin_trial.kind, pid = NULL, error = NULL
     WHERE s.id = a.id;

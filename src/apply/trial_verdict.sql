@@ -387,9 +387,7 @@ BEGIN
             found_by = NULL, crossovers = 0, mean_diff_ms = 0, square_diff_ms = 0,
             logs_with = 0, logs_without = 0, mean_diff_log = 0, square_diff_log = 0
         WHERE q.action_id = id;
-        -- The turn it is in has begun without that.
-        UPDATE hone.trial_store t SET turns = t.turns / 2 * 2, looked_at = clock_timestamp()
-        WHERE t.action_id = id;
+        UPDATE hone.trial_store t SET looked_at = clock_timestamp() WHERE t.action_id = id;
     END LOOP;
 END
 $$;

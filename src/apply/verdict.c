@@ -144,7 +144,7 @@ is_waited_for(const HoneTrialFigures *f, const HoneTrialQuery *query)
 {
 	if (!has_weight(query) || f->age_s >= f->limit_s * WAIT_SHARE)
 		return false;
-	return query->looks == 0 ||
+	return query->looks == 0 || query->executions < LOOK ||
 		(query->finding == HONE_FINDING_OPEN && query->high > MUCH_WORSE &&
 		 query->executions < ENOUGH);
 }

@@ -36,14 +36,13 @@
  * takes the newest copy, since its plan may be cached. Hence the count of users.
  *
  * Arms. While an index is on trial one half of the backends sees it, according
- * to the parity of the backend's number, the row's turn and a hash of the table
- * (of a partition, of its root): all backends change sides with each turn. So all
- * that is tried on one table at a time is there on one side, and nothing of it
- * on the other, as it was advised; one index without the next, which nobody
- * wanted, is not measured. Tables are independent of each other. What is to be
- * dropped is there for the side that does not see the new ones. A plan that
- * looked at the index's table gets a note (base/arm.h) of the arm, and of whether
- * it reads the index.
+ * to the backend's number, the row's turn and the table (of a partition, its
+ * root): is_on_our_side() says how. So all that is tried on one table at a time is
+ * there on one side, and nothing of it on the other, as it was advised; one index
+ * without the next, which nobody wanted, is not measured. What is to be dropped is
+ * there for the side that does not see the new ones. A plan that looked at the
+ * index's table gets a note (base/arm.h) of the arm, and of whether it reads the
+ * index.
  *
  * Partitions. Hiding a partitioned index hides its partitions, those attached
  * later too: the ancestors of a partition's indexes are looked up when it is
@@ -308,14 +307,22 @@ root_of(Oid relid)
 	return root;
 }
 
-/* Does this backend see what is tried on the table? */
+/*
+ * Does this backend see what is tried on the table? Of two turns, the even one
+ * and the next, one: so each pair of turns is a crossover for every backend. And
+ * of two neighbours one. Otherwise it is left to chance, in each pair anew, so
+ * that sides do not keep going along with something else: those of another table,
+ * or with whom a pool lets a connection do what.
+ */
 static bool
 is_on_our_side(Oid relid, int32 turn)
 {
 	int			leader = hone_parallel_leader_index();
 	uint32		number = (uint32) (leader >= 0 ? leader : hone_backend_index());
+	uint32		chance[] = {root_of(relid), (uint32) turn / 2, number / 2};
 
-	return ((number ^ (uint32) turn ^ hash_bytes_uint32(root_of(relid))) & 1) == 0;
+	return ((number ^ (uint32) turn ^
+			 hash_bytes((const unsigned char *) chance, sizeof(chance))) & 1) == 0;
 }
 
 static HiddenIndex *
