@@ -254,7 +254,7 @@ $$;
 CREATE VIEW errors AS
 SELECT *, abs(cost / real_cost - 1) AS error,
        CASE WHEN abs(size - real_size) <= 2 * 8192 THEN 1 ELSE greatest(size / real_size, real_size / size) END AS size_error,
-       CASE WHEN method IN ('btree', 'hash') THEN 1.1 WHEN method = 'spgist' THEN 1.6 ELSE 1.5 END AS size_limit
+       CASE WHEN method IN ('btree', 'hash') THEN 1.12 WHEN method = 'spgist' THEN 1.6 ELSE 1.5 END AS size_limit
 FROM pairs;
 
 SELECT count(*) >= 60 AS enough_pairs, count(DISTINCT method) = 6 AS all_methods,

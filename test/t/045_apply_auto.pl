@@ -188,8 +188,8 @@ wait_for("SELECT count(*) = 1 FROM hone.actions WHERE table_name = 'public.their
 # Who sees what
 is(look('SET ROLE stranger; SELECT mode, jsonb_array_length(pending) > 0, failures, last_error FROM hone.auto_status'),
 	'apply|t||', 'others see proposals about their tables');
-look('CREATE ROLE nobody');
-is(look('SET ROLE nobody; SELECT mode, pending FROM hone.auto_status'), 'apply|[]', 'or none');
+look('CREATE ROLE passer_by');
+is(look('SET ROLE passer_by; SELECT mode, pending FROM hone.auto_status'), 'apply|[]', 'or none');
 
 # Nothing captured, nothing done
 run_again();
