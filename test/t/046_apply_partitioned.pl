@@ -11,6 +11,7 @@ my $node = PostgreSQL::Test::Cluster->new('main');
 $node->init;
 $node->append_conf('postgresql.conf', qq{
 shared_preload_libraries = 'pg_hone'
+pg_hone.trial = off
 max_prepared_transactions = 5
 restart_after_crash = on
 pg_hone.collect_interval = 1
