@@ -245,15 +245,15 @@ is(outcome(22), 'cancelled cancelled cancelled proposed there', 'its trial ends,
 sql(q{
 CREATE FUNCTION refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RAISE EXCEPTION ''not today''; END';
 CREATE TRIGGER refuse BEFORE INSERT ON hone.trial_store EXECUTE FUNCTION refuse();
-SELECT recommend(30, 'drop', 'needed', 'needed_a', 'DROP INDEX needed_a');
-SELECT recommend(31, 'create', 'needed', 'needed_31', 'CREATE INDEX needed_31 ON public.needed (a, b)');
+SELECT recommend(50, 'drop', 'needed', 'needed_a', 'DROP INDEX needed_a');
+SELECT recommend(51, 'create', 'needed', 'needed_51', 'CREATE INDEX needed_51 ON public.needed (a, b)');
 });
-($rc, $out, $err) = $node->psql('postgres', 'CALL hone.apply(30)');
+($rc, $out, $err) = $node->psql('postgres', 'CALL hone.apply(50)');
 like($err, qr/not today/, 'the trial of a drop could not begin');
-is(outcome(30), 'failed proposed there', 'so it is not done');
-sql('CALL hone.apply(31)');
-is(outcome(31), 'not tried kept kept applied there', 'a new index is kept without one');
-sql('DROP TRIGGER refuse ON hone.trial_store; CALL hone.revert(31)');
+is(outcome(50), 'failed proposed there', 'so it is not done');
+sql('CALL hone.apply(51)');
+is(outcome(51), 'not tried kept kept applied there', 'a new index is kept without one');
+sql('DROP TRIGGER refuse ON hone.trial_store; CALL hone.revert(51)');
 
 # A drop that relies on an index on trial waits, and is not done if that one goes.
 sql(q{
