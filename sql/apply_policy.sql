@@ -68,6 +68,7 @@ UNION ALL SELECT * FROM pg_temp.judge('before enough is known', ARRAY[pg_temp.q(
 -- gain
 SELECT * FROM pg_temp.judge('at the first look', ARRAY[pg_temp.q('better', '{"looks": 1, "executions": 30}')])
 UNION ALL SELECT * FROM pg_temp.judge('at an early look', ARRAY[pg_temp.q('better', '{"looks": 1, "executions": 8}')])
+UNION ALL SELECT * FROM pg_temp.judge('one gains as the other loses', ARRAY[pg_temp.q('better', '{"weight": 0.004, "executions": 30, "gain_ms": 985}'), pg_temp.q('worse', '{"weight": 0.006, "executions": 30, "gain_ms": -947, "low": 34}')])
 UNION ALL SELECT * FROM pg_temp.judge('of no weight', ARRAY[pg_temp.q('better', '{"weight": 0.001}')])
 UNION ALL SELECT * FROM pg_temp.judge('better, yet dearer in total', ARRAY[pg_temp.q('better', '{"gain_ms": -5}')])
 UNION ALL SELECT * FROM pg_temp.judge('one of weight without a look', ARRAY[pg_temp.q('better'), pg_temp.q('open', '{"looks": 0, "executions": 29}')])

@@ -130,6 +130,26 @@ net_gain(const HoneTrialFigures *f)
 	return confirmed_gain(f) - confirmed_loss(f, false) - f->writes_loss_ms;
 }
 
+/*
+ * What the sum of gains and losses may be off because it is chance how often
+ * which query came: its standard deviation, if they come independently.
+ */
+static double
+chance_of_net_gain(const HoneTrialFigures *f)
+{
+	double		variance = 0;
+
+	for (int i = 0; i < f->count; i++)
+	{
+		const HoneTrialQuery *query = &f->queries[i];
+
+		if (query->affected && query->executions > 0 &&
+			(query->finding == HONE_FINDING_BETTER || query->finding == HONE_FINDING_WORSE))
+			variance += query->gain_ms * query->gain_ms / query->executions;
+	}
+	return sqrt(variance);
+}
+
 static bool
 is_used(const HoneTrialFigures *f)
 {
@@ -293,8 +313,9 @@ no_net_gain(const HoneTrialFigures *f)
 static bool
 gain_is_certain(const HoneTrialFigures *f)
 {
-	return confirmed_gain(f) > 0 && net_gain(f) > open_loss(f) && !waits(f) &&
-		writes_are_known(f);
+	return confirmed_gain(f) > 0 &&
+		net_gain(f) > open_loss(f) + 2 * chance_of_net_gain(f) &&
+		!waits(f) && writes_are_known(f);
 }
 
 static bool
